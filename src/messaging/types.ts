@@ -1,0 +1,213 @@
+import type { Contract, ContractTypes } from '../contracts/model.ts'
+import type { Message, Priority } from '../contracts/message.ts'
+import type { Profile } from '../contracts/profiles.ts'
+import type { Clock } from '../core/clock.ts'
+import type { TreatyError } from '../core/errors.ts'
+import type { Finding } from '../core/finding.ts'
+import type { Random } from '../core/random.ts'
+import type { Store } from '../store/store.ts'
+import type {
+  CountRow,
+  DeadFilter,
+  DeadLetter,
+  DeadLetterSummary,
+  Page,
+  StoredMessage,
+  TransactionHandle,
+  Transport,
+} from './transport.ts'
+
+export interface BusOptions {
+  /** A file, a folder (read recursively), or contracts from `defineContract` or `loadContracts`. */
+  readonly contracts: string | readonly (string | Contract)[]
+  /** `memory:`, `sqlite:FILE`, or a broker's URL, or an opened transport. Default `sqlite:./treaty.db`. */
+  readonly transport?: string | Transport
+  /** Name of the producer that this process speaks for; default: the only one the contract names. */
+  readonly service?: string
+  readonly profile?: Profile
+  readonly store?: string | Store
+  /** Default `create`: missing topology is made before the first send. */
+  readonly topology?: 'create' | 'verify'
+  /** Milliseconds after which the work of a process that went silent is handed on. Default 30 000. */
+  readonly leaseMs?: number
+  readonly clock?: Clock
+  readonly random?: Random
+  /** Largest message on the wire, in bytes. Default 1 MiB. */
+  readonly messageBytesMax?: number
+}
+
+export interface PublishOptions {
+  /** The contract's `key` wins; a different value here is an error. */
+  readonly key?: string
+  readonly priority?: Priority
+  /** Milliseconds from now after which it must not be handled any more. */
+  readonly ttlMs?: number
+  /** Milliseconds from now before which it is not handed out. */
+  readonly delayMs?: number
+  /** Default: that of the message being handled, else a new one. */
+  readonly correlationId?: string
+  /** For a message that was sent before and is sent again: recognised as a duplicate within the dedup window. */
+  readonly id?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+export interface Published {
+  readonly id: string
+  /** The broker's own place of the message. */
+  readonly position: string
+}
+
+/** What a handler may return instead of throwing; nothing means `ack`. */
+export type Outcome =
+  | { readonly outcome: 'ack' }
+  | { readonly outcome: 'retry'; readonly afterMs?: number; readonly reason?: string }
+  | { readonly outcome: 'release'; readonly afterMs?: number }
+  | { readonly outcome: 'dead'; readonly reason: string }
+  | { readonly outcome: 'drop' }
+
+export interface HandlerContext<C extends ContractTypes = ContractTypes> {
+  /** From 1; a release does not count. */
+  readonly attempt: number
+  /** Aborts when the bus gives up waiting for this handler: shutdown, or the lease has moved. */
+  readonly signal: AbortSignal
+  readonly consumer: string
+  /** As `bus.publish`, inheriting the correlation id; the message being handled is the cause. */
+  publish<E extends keyof C['events'] & string>(event: E, data: C['events'][E], options?: PublishOptions): Promise<Published>
+  /**
+   * Effect once: `effect` runs inside the transaction of this message's acknowledgement, together with the inbox row,
+   * after the handler has returned. On SQLite synchronous, with the database (node:sqlite) as `tx`; a throw rolls back and counts as a failed attempt.
+   * Resolves once it is registered, not once it has run.
+   */
+  commit(effect: (tx: TransactionHandle) => void): void
+  ack(): Outcome
+  retry(options?: { afterMs?: number; reason?: string }): Outcome
+  /** Gives the message back without counting an attempt. */
+  release(options?: { afterMs?: number }): Outcome
+  /** Never tried again: a dead letter with this reason. */
+  dead(reason: string): Outcome
+  drop(): Outcome
+}
+export type Handler<Data = unknown, C extends ContractTypes = ContractTypes> = (
+  message: Message<Data>,
+  context: HandlerContext<C>,
+) => void | Outcome | Promise<void | Outcome>
+
+/** Handlers of a consumer: one for each event that the contract lists for it, or `*` for those without one. */
+export type Handlers<C extends ContractTypes, Name extends keyof C['consumers'] & string> =
+  | { [E in C['consumers'][Name] & keyof C['events'] & string]: Handler<C['events'][E], C> }
+  | { '*': Handler<C['events'][C['consumers'][Name] & keyof C['events'] & string], C> }
+
+export interface ConsumeOptions {
+  /** Handlers at work at the same time, 1 to 10 000. Default 16. */
+  readonly concurrency?: number
+  /** Deliveries held ready beside those at work, 0 to 10 000: bounds what a crash hands out again. Default: as many as `concurrency`. */
+  readonly prefetch?: number
+  /** Name of this replica, for people. */
+  readonly replica?: string
+  readonly signal?: AbortSignal
+  /** Told after each settlement: for command lines, pages and tests. */
+  readonly onSettled?: (event: SettledEvent) => void
+}
+export interface SettledEvent {
+  readonly consumer: string
+  readonly messageId: string
+  readonly event: string
+  readonly attempt: number
+  readonly outcome: 'ack' | 'skipped' | 'duplicate' | 'retry' | 'release' | 'dead' | 'drop' | 'lost'
+  readonly elapsedMs: number
+  readonly error?: { readonly code: string; readonly message: string }
+  readonly retryAfterMs?: number
+}
+export interface Subscription {
+  readonly consumer: string
+  /** True once assigned and polling. */
+  readonly isReady: boolean
+  pause(): void
+  resume(): void
+  /** Stops intake, waits for handlers up to `drainMs` (default 30 000), then aborts them and releases what is left. */
+  stop(options?: { drainMs?: number }): Promise<void>
+}
+
+export interface CommandHandler<Data, Reply> {
+  (message: Message<Data>, context: HandlerContext): Reply | Promise<Reply>
+}
+
+export type EventCounts = Omit<CountRow, 'event' | 'consumer'>
+export interface BusStats extends EventCounts {
+  readonly byEvent: Readonly<Record<string, EventCounts>>
+  /** Rows by event and consumer. */
+  readonly rows: readonly CountRow[]
+}
+
+export interface DeadLetters {
+  list(options?: DeadFilter & { limit?: number; cursor?: string }): Promise<Page<DeadLetterSummary>>
+  get(id: string): Promise<DeadLetter | undefined>
+  /** False: no such dead letter. */
+  replay(id: string): Promise<boolean>
+  discard(id: string): Promise<boolean>
+  count(filter?: DeadFilter): Promise<number>
+}
+
+export interface TraceEntry {
+  readonly message: Message
+  readonly consumers: StoredMessage['consumers']
+  readonly depth: number
+}
+/** All messages of one correlation id that are still kept, causes before effects. */
+export interface Trace {
+  readonly correlationId: string
+  readonly entries: readonly TraceEntry[]
+  /** Ids of causes that are named but not kept. */
+  readonly missing: readonly string[]
+}
+
+export interface Bus<C extends ContractTypes = ContractTypes> {
+  readonly contracts: readonly Contract[]
+  readonly transport: Transport
+  /**
+   * Validates against the producer view, then sends; resolves after the broker's durable acknowledgement.
+   * @throws SCHEMA_MISMATCH with findings, before anything is sent · UNKNOWN_EVENT · KEY_CONFLICT · MESSAGE_TOO_LARGE · BUS_CLOSED
+   */
+  publish<E extends keyof C['events'] & string>(event: E, data: C['events'][E], options?: PublishOptions): Promise<Published>
+  publishMany(
+    messages: readonly ({ event: keyof C['events'] & string; data: unknown } & PublishOptions)[],
+  ): Promise<(Published | { error: TreatyError })[]>
+  /** Takes the raw bytes of outsiders: valid → published, invalid → a dead letter with the bytes and the findings. Never throws on content. */
+  ingest(
+    event: keyof C['events'] & string,
+    rawBytes: Uint8Array,
+    options: { source: string; headers?: Readonly<Record<string, string>>; id?: string },
+  ): Promise<{ id: string; deadLetter?: string; findings?: readonly Finding[] }>
+  consume<Name extends keyof C['consumers'] & string>(
+    consumer: Name,
+    handlers: Handlers<C, Name>,
+    options?: ConsumeOptions,
+  ): Promise<Subscription>
+  /**
+   * Sends a command and waits for its reply; the waiter stands before the command is sent.
+   * @throws REQUEST_TIMEOUT · COMMAND_FAILED with the typed error in `details`
+   */
+  request<K extends keyof C['commands'] & string>(
+    command: K,
+    data: C['commands'][K]['data'],
+    options?: { timeoutMs?: number; signal?: AbortSignal },
+  ): Promise<Message<C['commands'][K]['reply']>>
+  handle<K extends keyof C['commands'] & string>(
+    command: K,
+    handler: CommandHandler<C['commands'][K]['data'], C['commands'][K]['reply']>,
+    options?: ConsumeOptions,
+  ): Promise<Subscription>
+  readonly dead: DeadLetters
+  stats(): Promise<BusStats>
+  trace(correlationId: string): Promise<Trace>
+  /** Messages still kept, oldest first. */
+  messages(query: { correlationId?: string; event?: string; limit?: number; cursor?: string }): Promise<Page<StoredMessage & { message: Message | null }>>
+  /** A sentence for each thing that is wrong; empty when all is well. */
+  health(): Promise<{ live: boolean; ready: boolean; problems: readonly string[] }>
+  /** Runs `work` so that what it publishes belongs to this correlation id. */
+  withCorrelation<T>(correlationId: string, work: () => T): T
+  onError(listener: (error: TreatyError) => void): void
+  /** Stops intake, drains up to `drainMs` (default 30 000), releases the rest, closes. Safe to call twice. */
+  close(options?: { drainMs?: number }): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}

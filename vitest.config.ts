@@ -1,0 +1,46 @@
+import { defineConfig } from 'vitest/config'
+
+// Three projects: quick unit tests share threads; conformance and fault tests get processes of
+// their own, because they kill things.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts'],
+          pool: 'threads',
+          isolate: false,
+          testTimeout: 15_000,
+        },
+      },
+      {
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: { enabled: true, only: true, include: ['src/**/*.test-d.ts'], checker: 'tsc' },
+        },
+      },
+      {
+        test: {
+          name: 'crossing',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/faults/**'],
+          pool: 'forks',
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+})
