@@ -32,11 +32,19 @@ export interface RecordStore {
    * Writes when the present revision equals `expect` (0: the key must be absent; undefined: whatever it is).
    * Undefined: another write came first, nothing was changed.
    */
-  put(collection: string, key: string, value: Json, options?: { expect?: number }): Promise<StoredRecord | undefined>
+  put(
+    collection: string,
+    key: string,
+    value: Json,
+    options?: { expect?: number },
+  ): Promise<StoredRecord | undefined>
   /** False: not there, or at another revision. */
   delete(collection: string, key: string, options?: { expect?: number }): Promise<boolean>
   /** In key order (code points), after `after`; at most `limit`. */
-  list(collection: string, options: { prefix?: string; after?: string; limit: number }): Promise<readonly StoredRecord[]>
+  list(
+    collection: string,
+    options: { prefix?: string; after?: string; limit: number },
+  ): Promise<readonly StoredRecord[]>
 }
 
 export interface LogEntry {
@@ -49,7 +57,11 @@ export interface LogEntry {
 /** Append-only streams. */
 export interface LogStore {
   /** Appends all or none; the position of the first. `expect`: the stream's present length, else undefined is returned. */
-  append(stream: string, values: readonly Json[], options?: { expect?: number }): Promise<number | undefined>
+  append(
+    stream: string,
+    values: readonly Json[],
+    options?: { expect?: number },
+  ): Promise<number | undefined>
   read(stream: string, options: { after?: number; limit: number }): Promise<readonly LogEntry[]>
   length(stream: string): Promise<number>
 }

@@ -1,0 +1,126 @@
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { errorMessage, TreatyError } from '../core/errors.ts'
+import { isStorageError, mapSqliteError } from './sqlite-errors.ts'
+import { applicationId } from './sqlite-migrations.ts'
+
+/** Milliseconds that one statement waits for the write lock, and blocks this thread, before STORE_BUSY. */
+const busyTimeoutMs = 250
+
+/**
+ * `full`: a commit survives power loss (WAL is synced at each commit). `normal`: it survives the
+ * end of the process; power loss may take the last commits, never the file's integrity.
+ */
+export type Durability = 'full' | 'normal'
+
+export interface ConnectOptions {
+  readonly durability: Durability
+  /** Milliseconds to wait for a lock while opening, where waiting may block. */
+  readonly openWaitMs: number
+}
+
+/** A configured connection to a private database in memory. */
+export function connectMemory(): DatabaseSync {
+  const db = new DatabaseSync(':memory:', connectionOptions(busyTimeoutMs))
+  db.exec('PRAGMA temp_store = MEMORY')
+  return db
+}
+
+/**
+ * A configured connection to the file at `path`, which is created, with its folders, when absent.
+ *
+ * @throws STORE_UNAVAILABLE, STORE_BUSY, STORE_CORRUPT, STORE_FULL
+ */
+export function connectFile(path: string, options: ConnectOptions): DatabaseSync {
+  preparePath(path)
+  let db: DatabaseSync | undefined
+  try {
+    db = new DatabaseSync(path, connectionOptions(options.openWaitMs))
+    configure(db, path, options)
+    return db
+  } catch (error) {
+    db?.close()
+    if (isStorageError(error)) throw mapSqliteError(error, path)
+    throw error instanceof TreatyError ? error : unavailable(path, error)
+  }
+}
+
+/** A second, reading connection: a snapshot that does not stop the writers. */
+export function connectReader(path: string): DatabaseSync {
+  return new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs })
+}
+
+function connectionOptions(timeout: number) {
+  return { timeout, enableForeignKeyConstraints: true, enableDoubleQuotedStringLiterals: false }
+}
+
+function preparePath(path: string): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    // SQLite falls back to reading where it may not write; that would be found out only later.
+    if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    throw unavailable(path, error)
+  }
+}
+
+function unavailable(path: string, cause: unknown): TreatyError {
+  const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC'
+  return new TreatyError(
+    isFull ? 'STORE_FULL' : 'STORE_UNAVAILABLE',
+    `the store ${path} cannot be opened: ${errorMessage(cause)}`,
+    { hint: 'Check path, permissions and volume of the store', details: { path }, cause },
+  )
+}
+
+function configure(db: DatabaseSync, path: string, options: ConnectOptions): void {
+  const { durability, openWaitMs } = options
+  if (readPragma(db, 'page_count') === 0) {
+    // Only effective before the first page is written.
+    db.exec('PRAGMA auto_vacuum = INCREMENTAL')
+    db.exec(`PRAGMA application_id = ${applicationId}`)
+  }
+  switchToWal(db, path, openWaitMs)
+  db.exec(`
+    PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'};
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA cache_size = -32768;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA busy_timeout = ${busyTimeoutMs}`)
+  // No mmap: with it an I/O error or a full volume ends the process (SIGBUS) instead of failing a statement.
+  db.exec('PRAGMA mmap_size = 0')
+}
+
+function readPragma(db: DatabaseSync, name: string): unknown {
+  const row = db.prepare(`PRAGMA ${name}`).get()
+  return row === undefined ? undefined : Object.values(row)[0]
+}
+
+/**
+ * Two processes that switch the same new file at the same time refuse each other at once, without
+ * the busy timeout; the loser finds the file switched a moment later.
+ */
+function switchToWal(db: DatabaseSync, path: string, waitMs: number): void {
+  const pauseMs = 5
+  for (let triesLeft = Math.ceil(waitMs / pauseMs); ; triesLeft -= 1) {
+    try {
+      const mode = readPragma(db, 'journal_mode = WAL')
+      if (mode === 'wal') return
+      throw new TreatyError('STORE_UNAVAILABLE', `the store ${path} cannot use a write-ahead log`, {
+        hint: 'Put the store on a local file system: network file systems lack the locks it needs',
+        details: { path, mode: String(mode) },
+      })
+    } catch (error) {
+      const isBusy = isStorageError(error) && mapSqliteError(error).code === 'STORE_BUSY'
+      if (!isBusy || triesLeft <= 0) throw error
+      blockFor(pauseMs)
+    }
+  }
+}
+
+/** Opening is synchronous, so its pauses are too; they happen only when processes start at the same instant. */
+function blockFor(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+}
