@@ -1,3 +1,5 @@
+export { openStore, sqlitePath } from './open-store.ts'
+export { openSqliteStore, type SqliteStoreOptions } from './sqlite.ts'
 export type { Durability } from './sqlite-connect.ts'
 export { type BusyOptions, isStorageError, mapSqliteError, withBusyRetry } from './sqlite-errors.ts'
 export { type OpenSqliteOptions, openSqliteFile, type SqliteFile } from './sqlite-file.ts'

@@ -34,7 +34,7 @@ export function createChangeFeed(source: {
     for (const listener of [...listeners]) listener()
   }
   const look = () => {
-    if (listeners.size > 0 && changed()) call()
+    if (listeners.size > 0 && hasChanged(changed)) call()
   }
   const poll = () => {
     timer = clock.setTimeout(() => {
@@ -84,6 +84,15 @@ export function createChangeFeed(source: {
       })
     },
     stop,
+  }
+}
+
+/** A look that fails counts as a change: the listener's own read then meets the problem where it can be told. */
+function hasChanged(changed: () => boolean): boolean {
+  try {
+    return changed()
+  } catch {
+    return true
   }
 }
 

@@ -6,7 +6,8 @@ export const storeCodes = {
     exitCode: 6,
     status: 503,
     retryable: true,
-    meaning: 'Another process held the write lock of the database file for longer than the wait allows.',
+    meaning:
+      'Another process held the write lock of the database file for longer than the wait allows.',
     fix: 'Try again; if it stays so, find the process that keeps a transaction open on the file.',
   },
   STORE_TOO_NEW: {
@@ -29,6 +30,15 @@ export const storeCodes = {
     retryable: true,
     meaning: 'The disk is full, so the write was refused; what was acknowledged before is kept.',
     fix: 'Free space on the volume of the store and try again.',
+  },
+  STORE_KEY_INVALID: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning:
+      'A name or key for the store is empty, longer than 512 characters, or holds characters that not every database can keep.',
+    fix: 'Use 1 to 512 characters of well-formed text without the character NUL.',
+    example: "await store.records.put('settings', '', true)",
   },
   STORE_UNAVAILABLE: {
     exitCode: 6,

@@ -1,0 +1,89 @@
+import type { StatementSync } from 'node:sqlite'
+import type { Clock } from '../core/clock.ts'
+import { TreatyError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { mapSqliteError, withBusyRetry } from './sqlite-errors.ts'
+import type { SqliteFile } from './sqlite-file.ts'
+
+/** What the primitives of the SQLite store are made of. */
+export interface SqliteAccess {
+  prepare(sql: string): StatementSync
+  /** Epoch milliseconds on the store's clock. */
+  now(): number
+  /** Runs statements that change nothing. Rejects in Treaty's words. */
+  read<T>(work: () => T): Promise<T>
+  /** Runs `work` in one transaction, again while another process holds the lock. */
+  write<T>(work: () => T): Promise<T>
+}
+
+export function createSqliteAccess(
+  file: SqliteFile,
+  options: { clock: Clock; random: Random },
+): SqliteAccess {
+  const retry = <T>(work: () => T) =>
+    withBusyRetry(() => {
+      if (!file.db.isOpen) throw closed(file.path)
+      return work()
+    }, options).catch((error: unknown) => {
+      throw mapSqliteError(error, file.path)
+    })
+  return {
+    prepare: file.prepare,
+    now: () => options.clock.now(),
+    read: retry,
+    write: (work) => retry(() => file.transaction(work)),
+  }
+}
+
+function closed(path: string): TreatyError {
+  return new TreatyError('STORE_UNAVAILABLE', `the store ${path} has been closed`, {
+    hint: 'Open the store again, or close it after its last use',
+  })
+}
+
+/** Milliseconds from now as an epoch time that SQLite keeps as a whole number. */
+export function untilOf(now: number, forMs: number): number {
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(now + forMs))
+}
+
+const keyCharactersMax = 512
+
+/**
+ * Refuses what not every database can keep apart: PostgreSQL knows no NUL, and lone surrogates all
+ * become the same character in UTF-8.
+ *
+ * @throws STORE_KEY_INVALID
+ */
+export function checkKey(what: string, key: string): void {
+  const isLong = key.length > keyCharactersMax && [...key].length > keyCharactersMax
+  const problem =
+    key.length === 0
+      ? 'is empty'
+      : isLong
+        ? `is longer than ${keyCharactersMax} characters`
+        : key.includes('\0') || !key.isWellFormed()
+          ? 'holds NUL or half of a surrogate pair'
+          : undefined
+  if (problem === undefined) return
+  throw new TreatyError('STORE_KEY_INVALID', `the ${what} ${problem}`, {
+    hint: 'Use 1 to 512 characters of well-formed text',
+  })
+}
+
+const codePointMax = 0x10ffff
+
+/**
+ * The smallest text, in code point order, that is greater than every text with this prefix;
+ * undefined when there is none (the prefix is empty or made of U+10FFFF alone).
+ */
+export function afterPrefix(prefix: string): string | undefined {
+  const points = [...prefix]
+  while (points.length > 0) {
+    const last = points.pop()?.codePointAt(0) ?? codePointMax
+    if (last === codePointMax) continue
+    // Surrogates are no characters of their own.
+    const next = last === 0xd7ff ? 0xe000 : last + 1
+    return points.join('') + String.fromCodePoint(next)
+  }
+  return undefined
+}
