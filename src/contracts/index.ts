@@ -1,0 +1,8 @@
+export type { Draft } from './draft.ts'
+export { draftOf, drafts } from './draft.ts'
+export type { Message, Metadata, Priority, Wire } from './message.ts'
+export type * from './model.ts'
+export type { Profile } from './profiles.ts'
+export { profiles } from './profiles.ts'
+export type { CompiledSchema, CompileOptions } from './validator.ts'
+export { compileSchema } from './validator.ts'
