@@ -1,7 +1,7 @@
 import { agentCodes } from './catalog/agents.ts'
-import type { CatalogEntry } from './catalog/entry.ts'
 import { cliCodes } from './catalog/cli.ts'
 import { contractCodes } from './catalog/contracts.ts'
+import type { CatalogEntry } from './catalog/entry.ts'
 import { messagingCodes } from './catalog/messaging.ts'
 import { serverCodes } from './catalog/server.ts'
 import { storeCodes } from './catalog/store.ts'

@@ -258,7 +258,10 @@ export interface Page<Item> {
 /** Dead letters as headers only: bodies are read one at a time with `get`. */
 export type DeadLetterSummary = Omit<DeadLetter, 'body' | 'headers' | 'stack'>
 export interface DeadLetterStore {
-  list(filter: DeadFilter, page: { limit: number; cursor?: string }): Promise<Page<DeadLetterSummary>>
+  list(
+    filter: DeadFilter,
+    page: { limit: number; cursor?: string },
+  ): Promise<Page<DeadLetterSummary>>
   get(id: string): Promise<DeadLetter | undefined>
   /**
    * Hands the message to the consumer whose dead letter it is, and to no other: same message id,

@@ -1,5 +1,5 @@
-import type { Contract, ContractTypes } from '../contracts/model.ts'
 import type { Message, Priority } from '../contracts/message.ts'
+import type { Contract, ContractTypes } from '../contracts/model.ts'
 import type { Profile } from '../contracts/profiles.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TreatyError } from '../core/errors.ts'
@@ -72,7 +72,11 @@ export interface HandlerContext<C extends ContractTypes = ContractTypes> {
   readonly signal: AbortSignal
   readonly consumer: string
   /** As `bus.publish`, inheriting the correlation id; the message being handled is the cause. */
-  publish<E extends keyof C['events'] & string>(event: E, data: C['events'][E], options?: PublishOptions): Promise<Published>
+  publish<E extends keyof C['events'] & string>(
+    event: E,
+    data: C['events'][E],
+    options?: PublishOptions,
+  ): Promise<Published>
   /**
    * Effect once: `effect` runs inside the transaction of this message's acknowledgement, together with the inbox row,
    * after the handler has returned. On SQLite synchronous, with the database (node:sqlite) as `tx`; a throw rolls back and counts as a failed attempt.
@@ -128,9 +132,10 @@ export interface Subscription {
   stop(options?: { drainMs?: number }): Promise<void>
 }
 
-export interface CommandHandler<Data, Reply> {
-  (message: Message<Data>, context: HandlerContext): Reply | Promise<Reply>
-}
+export type CommandHandler<Data, Reply> = (
+  message: Message<Data>,
+  context: HandlerContext,
+) => Reply | Promise<Reply>
 
 export type EventCounts = Omit<CountRow, 'event' | 'consumer'>
 export interface BusStats extends EventCounts {
@@ -168,7 +173,11 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
    * Validates against the producer view, then sends; resolves after the broker's durable acknowledgement.
    * @throws SCHEMA_MISMATCH with findings, before anything is sent · UNKNOWN_EVENT · KEY_CONFLICT · MESSAGE_TOO_LARGE · BUS_CLOSED
    */
-  publish<E extends keyof C['events'] & string>(event: E, data: C['events'][E], options?: PublishOptions): Promise<Published>
+  publish<E extends keyof C['events'] & string>(
+    event: E,
+    data: C['events'][E],
+    options?: PublishOptions,
+  ): Promise<Published>
   publishMany(
     messages: readonly ({ event: keyof C['events'] & string; data: unknown } & PublishOptions)[],
   ): Promise<(Published | { error: TreatyError })[]>
@@ -201,7 +210,12 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
   stats(): Promise<BusStats>
   trace(correlationId: string): Promise<Trace>
   /** Messages still kept, oldest first. */
-  messages(query: { correlationId?: string; event?: string; limit?: number; cursor?: string }): Promise<Page<StoredMessage & { message: Message | null }>>
+  messages(query: {
+    correlationId?: string
+    event?: string
+    limit?: number
+    cursor?: string
+  }): Promise<Page<StoredMessage & { message: Message | null }>>
   /** A sentence for each thing that is wrong; empty when all is well. */
   health(): Promise<{ live: boolean; ready: boolean; problems: readonly string[] }>
   /** Runs `work` so that what it publishes belongs to this correlation id. */

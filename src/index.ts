@@ -1,0 +1,68 @@
+/**
+ * Contract-first integration for services and AI agents.
+ *
+ * @module treatyjs
+ */
+export type {
+  Channel,
+  CommandDefinition,
+  Consumer,
+  Contract,
+  ContractTypes,
+  EnvelopeKind,
+  EventDefinition,
+  JsonSchema,
+  Message,
+  Metadata,
+  Priority,
+  Producer,
+  Profile,
+  RetryPolicy,
+  TypedContract,
+  Wire,
+} from './contracts/index.ts'
+export {
+  checkContracts,
+  createMessageBuilder,
+  decodeEnvelope,
+  defineContract,
+  encodeEnvelope,
+  generateTypes,
+  loadContracts,
+  renderContract,
+  validateMessage,
+} from './contracts/index.ts'
+export type { Clock } from './core/clock.ts'
+export { systemClock } from './core/clock.ts'
+export type { ErrorCode, TreatyErrorOptions } from './core/errors.ts'
+export { errorCatalog, isTreatyError, TreatyError } from './core/errors.ts'
+export type { Finding } from './core/finding.ts'
+export type { Json, JsonObject } from './core/json.ts'
+export type {
+  Bus,
+  BusOptions,
+  BusStats,
+  Capabilities,
+  CommandHandler,
+  ConsumeOptions,
+  DeadLetter,
+  DeadLetterSummary,
+  Delivery,
+  Handler,
+  HandlerContext,
+  Handlers,
+  Outcome,
+  OutgoingRecord,
+  Page,
+  Published,
+  PublishOptions,
+  SettledEvent,
+  Settlement,
+  Subscription,
+  Topology,
+  Trace,
+  Transport,
+} from './messaging/index.ts'
+export { commandFailure, openBus, openTransport } from './messaging/index.ts'
+export type { Store } from './store/index.ts'
+export { openStore } from './store/index.ts'

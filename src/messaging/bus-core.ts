@@ -1,0 +1,488 @@
+import type {
+  Consumer,
+  Contract,
+  EventValidator,
+  Message,
+  MessageValidator,
+} from '../contracts/index.ts'
+import type { Clock } from '../core/clock.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
+import { createIdSource, createTimestampSource } from '../core/ids.ts'
+import type { Random } from '../core/random.ts'
+import type { Store } from '../store/index.ts'
+import type { Catalogue, KnownConsumer } from './catalogue.ts'
+import { checkConsumeOptions, handlerTable } from './handler-table.ts'
+import { createIdempotencyGuard } from './idempotency.ts'
+import type { OutgoingExtras, OutgoingFactory, OutgoingSpec } from './outgoing.ts'
+import { createOutgoingFactory } from './outgoing.ts'
+import { producerOf } from './producers.ts'
+import { createReader } from './reader.ts'
+import type { ReplyDesk } from './request-reply.ts'
+import { errorType, failureData, openReplyDesk, replyType } from './request-reply.ts'
+import { createSender } from './sender.ts'
+import { commandGroup, commandGroupName, consumerGroup, groupName } from './topology.ts'
+import type { OutgoingRecord, Transport } from './transport.ts'
+import type {
+  CommandHandler,
+  ConsumeOptions,
+  Handler,
+  Published,
+  PublishOptions,
+  Subscription,
+} from './types.ts'
+import { startWorker } from './worker.ts'
+
+export interface BusCoreOptions {
+  readonly catalogue: Catalogue
+  readonly transport: Transport
+  readonly producerView: MessageValidator
+  readonly readerView: MessageValidator
+  readonly service: string | undefined
+  readonly openStore: () => Promise<Store>
+  /** Closes what was opened for this bus alone. */
+  readonly closeOwned: () => Promise<void>
+  readonly clock: Clock
+  readonly random: Random
+  readonly leaseMs: number
+  readonly messageBytesMax: number
+}
+
+const anyRange = '*'
+
+/** Everything a bus remembers; {@link busOver} gives it its public shape. */
+export class BusCore {
+  readonly catalogue: Catalogue
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly messageBytesMax: number
+  readonly stamps: { nextId: () => string; nextTimestamp: () => string }
+  readonly #options: BusCoreOptions
+  readonly #factory: OutgoingFactory
+  readonly #sender: ReturnType<typeof createSender>
+  readonly #specs = new Map<string, OutgoingSpec>()
+  readonly #subscriptions = new Set<Subscription>()
+  readonly #listeners = new Set<(error: TreatyError) => void>()
+  #store: Promise<Store> | undefined
+  #replies: Promise<ReplyDesk> | undefined
+  #closed: Promise<void> | undefined
+
+  constructor(options: BusCoreOptions) {
+    this.#options = options
+    this.catalogue = options.catalogue
+    this.transport = options.transport
+    this.clock = options.clock
+    this.messageBytesMax = options.messageBytesMax
+    this.#factory = createOutgoingFactory(options)
+    this.#sender = createSender(options.transport)
+    this.stamps = {
+      nextId: createIdSource(options.clock),
+      nextTimestamp: createTimestampSource(options.clock),
+    }
+    options.transport.onError((error) => this.report(error))
+  }
+
+  /** @throws BUS_CLOSED */
+  assertOpen(): void {
+    if (this.#closed) {
+      throw new TreatyError('BUS_CLOSED', 'the bus is closed', {
+        hint: 'Open a new bus; publish before calling close.',
+      })
+    }
+  }
+
+  onError(listener: (error: TreatyError) => void): void {
+    this.#listeners.add(listener)
+  }
+
+  report(error: unknown): void {
+    const known = isTreatyError(error)
+      ? error
+      : new TreatyError('TRANSPORT_FAILED', errorMessage(error), { cause: error })
+    for (const listener of this.#listeners) listener(known)
+  }
+
+  subscriptions(): Iterable<Subscription> {
+    return this.#subscriptions
+  }
+
+  /** The reader view of an event. */
+  readerOf(event: string): EventValidator {
+    return needed(this.#options.readerView.forEvent(event), event)
+  }
+
+  /** A record that was judged already: out with it. */
+  async send(record: OutgoingRecord): Promise<Published> {
+    return this.#sender.send(record)
+  }
+
+  async publish(
+    event: string,
+    data: unknown,
+    options: PublishOptions = {},
+    fallbackSource?: string,
+  ): Promise<Published> {
+    this.assertOpen()
+    options.signal?.throwIfAborted()
+    const outgoing = await this.#make(event, data, options, fallbackSource)
+    return this.#sender.send(outgoing)
+  }
+
+  /** Each message on its own: one that is refused does not stop the others. */
+  async publishMany(
+    messages: readonly ({ event: string; data: unknown } & PublishOptions)[],
+  ): Promise<(Published | { error: TreatyError })[]> {
+    this.assertOpen()
+    return Promise.all(
+      messages.map(({ event, data, ...options }) =>
+        this.publish(event, data, options).catch((error: unknown) => {
+          if (isTreatyError(error)) return { error }
+          throw error
+        }),
+      ),
+    )
+  }
+
+  #make(
+    event: string,
+    data: unknown,
+    options: PublishOptions,
+    fallbackSource?: string,
+  ): OutgoingRecord | Promise<OutgoingRecord> {
+    const spec = this.#eventSpec(event, fallbackSource)
+    try {
+      return this.#factory.make(spec, data, options).record
+    } catch (error) {
+      const producer = spec.contract.producers[spec.source]
+      if (producer?.onInvalid !== 'dead-letter' || !isTreatyError(error)) throw error
+      return this.#keepRefused({ spec, data, error })
+    }
+  }
+
+  /** `onInvalid: dead-letter`: the caller still learns of it, and the data is kept. */
+  async #keepRefused(refused: {
+    spec: OutgoingSpec
+    data: unknown
+    error: TreatyError
+  }): Promise<never> {
+    const { spec, error } = refused
+    const now = this.clock.now()
+    await this.transport.dead.put({
+      messageId: this.stamps.nextId(),
+      event: spec.type,
+      consumer: null,
+      group: null,
+      reason: error.code,
+      message: error.message,
+      findings: error.findings,
+      contract: spec.contract.id,
+      contractVersion: spec.contract.version,
+      attempts: 0,
+      firstFailedAt: now,
+      failedAt: now,
+      address: spec.address,
+      body: Buffer.from(JSON.stringify(refused.data) ?? 'null'),
+      headers: { 'treaty-source': spec.source },
+      contentType: 'application/json',
+    })
+    throw error
+  }
+
+  #eventSpec(event: string, fallbackSource?: string): OutgoingSpec {
+    const cached = this.#specs.get(
+      fallbackSource === undefined ? event : `${event}\n${fallbackSource}`,
+    )
+    if (cached && this.clock.now() < this.catalogue.event(event).sunsetAt) return cached
+    const known = this.catalogue.event(event)
+    if (this.clock.now() >= known.sunsetAt) {
+      throw new TreatyError(
+        'EVENT_RETIRED',
+        `"${event}" may not be published since ${known.event.deprecated?.sunset}`,
+        {
+          hint: known.event.deprecated?.use
+            ? `Publish "${known.event.deprecated.use}" instead.`
+            : 'Ask the owner of the contract for its successor.',
+          details: { event },
+        },
+      )
+    }
+    const spec: OutgoingSpec = {
+      type: event,
+      contract: known.contract,
+      address: known.address,
+      keyPath: known.keyPath,
+      validator: needed(this.#options.producerView.forEvent(event), event),
+      source: producerOf(known.contract, event, {
+        service: this.#options.service,
+        fallback: fallbackSource,
+      }),
+    }
+    this.#specs.set(fallbackSource === undefined ? event : `${event}\n${fallbackSource}`, spec)
+    return spec
+  }
+
+  /** @throws CONSUMER_NOT_FOUND · HANDLER_MISSING · EVENT_NOT_LISTED · OPTION_INVALID */
+  async consume(
+    name: string,
+    handlers: Readonly<Record<string, Handler>>,
+    options: ConsumeOptions,
+  ): Promise<Subscription> {
+    this.assertOpen()
+    checkConsumeOptions(options)
+    const known = this.catalogue.consumer(name)
+    const tables = handlerTable(known, handlers)
+    const parts: Subscription[] = []
+    try {
+      for (const [at, entry] of known.entries()) {
+        parts.push(await this.#startConsumer(entry, tables[at] ?? {}, options))
+      }
+    } catch (error) {
+      await Promise.all(parts.map((part) => part.stop({ drainMs: 0 })))
+      throw error
+    }
+    return this.#track(parts.length === 1 ? (parts[0] as Subscription) : together(name, parts))
+  }
+
+  async #startConsumer(
+    { contract, consumer }: KnownConsumer,
+    handlers: Readonly<Record<string, Handler>>,
+    options: ConsumeOptions,
+  ): Promise<Subscription> {
+    const group = groupName(contract, consumer.name)
+    if (consumer.pending) await this.#ensureGroup(contract, consumerGroup(contract, consumer))
+    return startWorker({
+      ...this.#workerBase(),
+      group,
+      consumer: consumer.name,
+      retry: consumer.retry,
+      reader: createReader({
+        contract,
+        consumer,
+        validatorOf: (type) => this.#options.readerView.forEvent(type),
+      }),
+      guard: this.#guardOf(group, consumer),
+      handlerOf: (type) => handlers[type] ?? handlers['*'],
+      publish: (event, data, more) => this.publish(event, data, more, consumer.name),
+      consume: options,
+    })
+  }
+
+  #guardOf(group: string, consumer: Consumer) {
+    if (!consumer.idempotency) return undefined
+    const { key, windowMs } = consumer.idempotency
+    return createIdempotencyGuard({
+      transport: this.transport,
+      group,
+      key,
+      windowMs,
+      leaseMs: this.#options.leaseMs,
+      store: () => this.#openStore(),
+      clock: this.clock,
+    })
+  }
+
+  #workerBase() {
+    const { clock, random } = this.#options
+    return {
+      transport: this.transport,
+      clock,
+      random,
+      onError: (error: TreatyError) => this.report(error),
+    }
+  }
+
+  async #ensureGroup(contract: Contract, group: ReturnType<typeof consumerGroup>): Promise<void> {
+    const channels = Object.values(contract.channels).map(
+      ({ address, ordering, retentionMs, bindings }) => ({
+        address,
+        ordering,
+        bindings,
+        ...(retentionMs === undefined ? {} : { retentionMs }),
+      }),
+    )
+    await this.transport.ensure({ channels, groups: [group] }, 'create')
+  }
+
+  /** @throws REQUEST_TIMEOUT · COMMAND_FAILED · SCHEMA_MISMATCH */
+  async request(
+    name: string,
+    data: unknown,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Message> {
+    this.assertOpen()
+    const { contract, command, address, keyPath } = this.catalogue.command(name)
+    const desk = await this.#replyDesk()
+    const timeoutMs = options.timeoutMs ?? command.timeoutMs
+    const spec: OutgoingSpec = {
+      type: name,
+      contract,
+      address,
+      keyPath,
+      validator: needed(this.#options.producerView.forCommand(name), name),
+      source: producerOf(contract, name, { service: this.#options.service, fallback: undefined }),
+    }
+    const { record } = this.#factory.make(
+      spec,
+      data,
+      { ttlMs: timeoutMs },
+      { replyTo: desk.address },
+    )
+    return desk.await(
+      {
+        id: record.id,
+        command: name,
+        contract,
+        validator: this.#options.readerView.forReply(name),
+        timeoutMs,
+        signal: options.signal,
+      },
+      () => this.#sender.send(record),
+    )
+  }
+
+  #replyDesk(): Promise<ReplyDesk> {
+    this.#replies ??= openReplyDesk({
+      transport: this.transport,
+      clock: this.clock,
+      address: `treaty.reply.${this.stamps.nextId()}`,
+      onError: (error) => this.report(error),
+    })
+    return this.#replies
+  }
+
+  async handle(
+    name: string,
+    handler: CommandHandler<never, unknown>,
+    options: ConsumeOptions,
+  ): Promise<Subscription> {
+    this.assertOpen()
+    checkConsumeOptions(options)
+    const { contract, command } = this.catalogue.command(name)
+    await this.#ensureGroup(contract, commandGroup(contract, command))
+    const subscription = await startWorker({
+      ...this.#workerBase(),
+      group: commandGroupName(contract, command),
+      consumer: command.handler,
+      retry: { attempts: 1, baseMs: 1000, factor: 2, capMs: 1000, jitter: 'none' },
+      reader: createReader({
+        contract,
+        consumer: { name: command.handler, accepts: anyRange, events: { [name]: { needs: [] } } },
+        validatorOf: (type) => this.#options.readerView.forCommand(type),
+      }),
+      guard: undefined,
+      handlerOf: () => async (message, context) => {
+        const reply = await answerOf(() => handler(message as Message<never>, context))
+        await this.#sendReply(contract, name, message as Message, reply)
+      },
+      publish: (event, data, more) => this.publish(event, data, more, command.handler),
+      consume: options,
+    })
+    return this.#track(subscription)
+  }
+
+  async #sendReply(
+    contract: Contract,
+    command: string,
+    request: Message,
+    reply: { data: unknown } | { error: unknown },
+  ): Promise<void> {
+    const address = request.metadata?.reply_to
+    if (address === undefined) return
+    const failed = 'error' in reply
+    const validator = failed ? undefined : this.#options.producerView.forReply(command)
+    const spec: OutgoingSpec = {
+      type: failed ? errorType(command) : replyType(command),
+      contract,
+      address,
+      keyPath: undefined,
+      validator: validator ?? acceptAll,
+      source: contract.commands[command]?.handler ?? contract.id,
+    }
+    const extras: OutgoingExtras = { causationId: request.id }
+    try {
+      const { record } = this.#factory.make(
+        spec,
+        failed ? failureData(reply.error) : reply.data,
+        {},
+        extras,
+      )
+      await this.#sender.send(record)
+    } catch (error) {
+      if (failed || !isTreatyError(error)) throw error
+      await this.#sendReply(contract, command, request, { error })
+    }
+  }
+
+  #track(subscription: Subscription): Subscription {
+    const stop = subscription.stop.bind(subscription)
+    const tracked: Subscription = {
+      consumer: subscription.consumer,
+      get isReady() {
+        return subscription.isReady
+      },
+      pause: () => subscription.pause(),
+      resume: () => subscription.resume(),
+      stop: async (options) => {
+        await stop(options)
+        this.#subscriptions.delete(tracked)
+      },
+    }
+    this.#subscriptions.add(tracked)
+    return tracked
+  }
+
+  #openStore(): Promise<Store> {
+    this.#store ??= this.#options.openStore()
+    return this.#store
+  }
+
+  close(drainMs: number): Promise<void> {
+    this.#closed ??= this.#close(drainMs)
+    return this.#closed
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    // Handlers that drain may still publish; so the sender stays open until they are done.
+    await Promise.all(
+      [...this.#subscriptions].map((subscription) => subscription.stop({ drainMs })),
+    )
+    if (this.#replies) await (await this.#replies).close()
+    await this.#sender.flush()
+    await this.transport.close({ drainMs: Math.min(1000, drainMs) })
+    if (this.#store) await (await this.#store).close()
+    await this.#options.closeOwned()
+  }
+}
+
+const acceptAll: EventValidator = { check: () => true, findings: () => [] }
+
+async function answerOf(work: () => unknown): Promise<{ data: unknown } | { error: unknown }> {
+  try {
+    return { data: (await work()) ?? {} }
+  } catch (error) {
+    return { error }
+  }
+}
+
+function needed(validator: EventValidator | undefined, name: string): EventValidator {
+  if (validator) return validator
+  throw new TreatyError('UNKNOWN_EVENT', `no loaded contract has "${name}"`)
+}
+
+/** Several subscriptions of one consumer, as one. */
+function together(consumer: string, parts: readonly Subscription[]): Subscription {
+  return {
+    consumer,
+    get isReady() {
+      return parts.every((part) => part.isReady)
+    },
+    pause: () => {
+      for (const part of parts) part.pause()
+    },
+    resume: () => {
+      for (const part of parts) part.resume()
+    },
+    stop: async (options) => {
+      await Promise.all(parts.map((part) => part.stop(options)))
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { Message } from '../contracts/index.ts'
+import type { MessageContext } from '../core/trace.ts'
+import type { Delivery, TransactionHandle } from './transport.ts'
+import type { HandlerContext, Outcome, Published, PublishOptions } from './types.ts'
+
+const ack: Outcome = { outcome: 'ack' }
+const drop: Outcome = { outcome: 'drop' }
+
+/** What a message hands down to those that its handler publishes. */
+export function inheritedContext(message: Message): MessageContext {
+  const { metadata } = message
+  return {
+    correlationId: message.correlation_id,
+    causationId: message.id,
+    ...(metadata?.traceparent === undefined ? {} : { traceparent: metadata.traceparent }),
+    ...(metadata?.tracestate === undefined ? {} : { tracestate: metadata.tracestate }),
+  }
+}
+
+/** One handler's view of one delivery, and what it asked for. */
+export interface RunningContext extends HandlerContext {
+  /** Effects to run inside the acknowledgement's transaction, in the order they were registered. */
+  readonly effects: readonly ((tx: TransactionHandle) => void)[]
+  abort(reason: Error): void
+}
+
+export function createHandlerContext(options: {
+  readonly delivery: Delivery
+  readonly consumer: string
+  readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
+}): RunningContext {
+  const { delivery, consumer } = options
+  const effects: ((tx: TransactionHandle) => void)[] = []
+  // Most handlers never look at the signal; a controller for each message would be waste.
+  let controller: AbortController | undefined
+  let aborted: Error | undefined
+
+  return {
+    attempt: delivery.attempt,
+    consumer,
+    effects,
+    get signal() {
+      controller ??= new AbortController()
+      if (aborted && !controller.signal.aborted) controller.abort(aborted)
+      return controller.signal
+    },
+    abort(reason) {
+      aborted = reason
+      controller?.abort(reason)
+    },
+    publish: options.publish as HandlerContext['publish'],
+    commit: (effect) => {
+      effects.push(effect)
+    },
+    ack: () => ack,
+    retry: (more = {}) => ({ outcome: 'retry', ...more }),
+    release: (more = {}) => ({ outcome: 'release', ...more }),
+    dead: (reason) => ({ outcome: 'dead', reason }),
+    drop: () => drop,
+  }
+}

@@ -1,0 +1,57 @@
+export { busOver } from './bus.ts'
+export { openBus } from './open-bus.ts'
+export type { OpenTransportOptions } from './open-transport.ts'
+export { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
+export type { CommandFailure } from './request-reply.ts'
+export { commandFailure } from './request-reply.ts'
+export { retryDelayMs } from './retry-policy.ts'
+export { commandGroupName, groupName, topologyOf } from './topology.ts'
+export type {
+  BrowseQuery,
+  Capabilities,
+  ChannelTopology,
+  CountRow,
+  DeadFilter,
+  DeadLetter,
+  DeadLetterStore,
+  DeadLetterSummary,
+  Delivery,
+  DeliverySink,
+  Failure,
+  GroupTopology,
+  IncomingRecord,
+  OutgoingRecord,
+  Page,
+  PublishResult,
+  Settlement,
+  SettleResult,
+  StoredMessage,
+  SubscriptionSpec,
+  Topology,
+  TopologyDiff,
+  TransactionHandle,
+  Transport,
+  TransportOptions,
+  TransportStats,
+  TransportSubscription,
+} from './transport.ts'
+export { priorityLevels } from './transport.ts'
+export type {
+  Bus,
+  BusOptions,
+  BusStats,
+  CommandHandler,
+  ConsumeOptions,
+  DeadLetters,
+  EventCounts,
+  Handler,
+  HandlerContext,
+  Handlers,
+  Outcome,
+  Published,
+  PublishOptions,
+  SettledEvent,
+  Subscription,
+  Trace,
+  TraceEntry,
+} from './types.ts'

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto'
+import type { EventValidator, Message } from '../contracts/index.ts'
+import { decodeEnvelope, encodeEnvelope, parseJson } from '../contracts/index.ts'
+import type { Clock } from '../core/clock.ts'
+import { errorMessage, isTreatyError } from '../core/errors.ts'
+import type { Finding } from '../core/finding.ts'
+import { uuidFromDigest } from '../core/ids.ts'
+import type { Json } from '../core/json.ts'
+import { valueAt } from '../core/json.ts'
+import { currentMessageContext, outgoingTraceparent } from '../core/trace.ts'
+import type { KnownEvent } from './catalogue.ts'
+import { dedupWindowMsDefault } from './topology.ts'
+import type { DeadLetter, OutgoingRecord } from './transport.ts'
+
+/** What came from outside. */
+export interface IngestInput {
+  readonly bytes: Uint8Array
+  readonly source: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly id: string | undefined
+}
+/** Valid bytes as a record to publish, or the dead letter that keeps what was refused. */
+export type Ingested =
+  | { readonly id: string; readonly record: OutgoingRecord }
+  | {
+      readonly id: string
+      readonly letter: Omit<DeadLetter, 'id'>
+      readonly findings: readonly Finding[]
+    }
+
+export interface IngestOptions {
+  readonly known: KnownEvent
+  readonly validator: EventValidator
+  readonly clock: Clock
+  readonly nextId: () => string
+  readonly nextTimestamp: () => string
+  readonly messageBytesMax: number
+}
+
+/** Judges bytes of outsiders: never throws on what they hold. */
+export function judge(input: IngestInput, options: IngestOptions): Ingested {
+  const { known, validator } = options
+  // One id for the same bytes under the same given id; else a fresh one, for two equal deliveries may both be meant.
+  const id = input.id ?? options.nextId()
+  let message: Message
+  try {
+    if (input.bytes.byteLength > options.messageBytesMax) throw tooLarge(input, options)
+    message = messageOf(input, id, options)
+  } catch (error) {
+    const findings = isRefusal(error) ? error.refusal : findingsOf(error)
+    return refused(input, id, { options, reason: 'UNDECODABLE', findings })
+  }
+  if (message.type !== known.event.name) {
+    const finding: Finding = {
+      code: 'UNKNOWN_EVENT',
+      severity: 'error',
+      pointer: '/type',
+      message: `the bytes say "${message.type}", expected "${known.event.name}"`,
+    }
+    return refused(input, message.id, { options, reason: 'SCHEMA_MISMATCH', findings: [finding] })
+  }
+  if (!validator.check(message)) {
+    return refused(input, message.id, {
+      options,
+      reason: 'SCHEMA_MISMATCH',
+      findings: validator.findings(message),
+    })
+  }
+  return { id: message.id, record: recordOf(message, input, known) }
+}
+
+/** An outsider's id as a message id: itself where it is a UUID, else one made from it, always the same. */
+export function messageIdOf(id: string, event: string): string {
+  const isUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(id)
+  return isUuid ? id : uuidFromDigest(createHash('sha256').update(`${event}\n${id}`).digest())
+}
+
+function messageOf(input: IngestInput, id: string, options: IngestOptions): Message {
+  const { known } = options
+  const { envelope } = known.contract
+  if (envelope !== 'none') {
+    return decodeEnvelope(
+      {
+        body: input.bytes,
+        headers: input.headers,
+        contentType: input.headers['content-type'] ?? 'application/json',
+      },
+      envelope,
+    )
+  }
+  const inherited = currentMessageContext()
+  const traceparent = input.headers['traceparent'] ?? outgoingTraceparent(inherited)
+  return {
+    id,
+    type: known.event.name,
+    source: input.source,
+    timestamp: options.nextTimestamp(),
+    correlation_id: inherited?.correlationId ?? options.nextId(),
+    data: parseJson(input.bytes),
+    metadata: {
+      schema_version: known.contract.version,
+      ...(inherited?.causationId === undefined ? {} : { causation_id: inherited.causationId }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+    },
+  }
+}
+
+function recordOf(message: Message, input: IngestInput, known: KnownEvent): OutgoingRecord {
+  const wire = encodeEnvelope(message, known.contract.envelope)
+  const value = known.keyPath === undefined ? undefined : valueAt(message.data, known.keyPath)
+  const key =
+    value === undefined || value === null
+      ? undefined
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify(value)
+  const cause = message.metadata?.causation_id
+  return {
+    id: message.id,
+    address: known.address,
+    type: message.type,
+    // Without an envelope the body is the outsider's own bytes, to the last space.
+    body: known.contract.envelope === 'none' ? input.bytes : wire.body,
+    headers: { ...input.headers, ...wire.headers },
+    contentType: wire.contentType,
+    correlationId: message.correlation_id,
+    ...(key === undefined ? {} : { key }),
+    ...(cause === undefined ? {} : { causationId: cause }),
+    // An id that came from outside comes again when the outsider tries again.
+    ...(input.id === undefined && known.contract.envelope === 'none'
+      ? {}
+      : { dedupWindowMs: dedupWindowMsDefault }),
+  }
+}
+
+function refused(
+  input: IngestInput,
+  id: string,
+  why: { options: IngestOptions; reason: string; findings: readonly Finding[] },
+): Ingested {
+  const { known, clock } = why.options
+  const first = why.findings[0]
+  const now = clock.now()
+  return {
+    id,
+    findings: why.findings,
+    letter: {
+      messageId: id,
+      event: known.event.name,
+      consumer: null,
+      group: null,
+      reason: why.reason,
+      message: `refused at ingest${first ? `: ${first.message}` : ''}`,
+      findings: why.findings,
+      contract: known.contract.id,
+      contractVersion: known.contract.version,
+      attempts: 0,
+      firstFailedAt: now,
+      failedAt: now,
+      address: known.address,
+      body: input.bytes,
+      headers: { ...input.headers, 'treaty-source': input.source },
+      contentType: input.headers['content-type'] ?? 'application/json',
+    },
+  }
+}
+
+function tooLarge(input: IngestInput, options: IngestOptions): { refusal: Finding[] } {
+  const message = `${input.bytes.byteLength} bytes came, and ${options.messageBytesMax} are allowed`
+  return { refusal: [{ code: 'MESSAGE_TOO_LARGE', severity: 'error', message }] }
+}
+
+function isRefusal(error: unknown): error is { refusal: Finding[] } {
+  return typeof error === 'object' && error !== null && 'refusal' in error
+}
+
+function findingsOf(error: unknown): readonly Finding[] {
+  if (isTreatyError(error) && error.findings.length > 0) return error.findings
+  return [
+    {
+      code: isTreatyError(error) ? error.code : 'UNDECODABLE',
+      severity: 'error',
+      pointer: '',
+      message: errorMessage(error),
+    },
+  ]
+}

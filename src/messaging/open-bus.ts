@@ -1,0 +1,139 @@
+import type { Contract, ContractTypes, TypedContract } from '../contracts/index.ts'
+import { createMessageValidator, loadContracts } from '../contracts/index.ts'
+import { systemClock } from '../core/clock.ts'
+import { TreatyError } from '../core/errors.ts'
+import type { Finding } from '../core/finding.ts'
+import { hasErrors } from '../core/finding.ts'
+import { limits } from '../core/limits.ts'
+import { systemRandom } from '../core/random.ts'
+import { openStore } from '../store/index.ts'
+import { busOver } from './bus.ts'
+import { BusCore } from './bus-core.ts'
+import { createCatalogue } from './catalogue.ts'
+import { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
+import { topologyOf } from './topology.ts'
+import type { Transport } from './transport.ts'
+import type { Bus, BusOptions } from './types.ts'
+
+const leaseMsDefault = 30_000
+
+/** The types that a list of contracts from `defineContract` carries, merged. */
+type TypesOf<List> = List extends readonly (infer Item)[]
+  ? UnionToIntersection<Item extends TypedContract<infer T> ? T : never>
+  : never
+type UnionToIntersection<U> = (U extends unknown ? (item: U) => void : never) extends (
+  item: infer I,
+) => void
+  ? I
+  : never
+
+/**
+ * Opens a bus on contracts: loads them, connects, and makes the topology that they need, so that
+ * what is published before a consumer first connects is there for it.
+ *
+ * `openBus<Contracts>(…)` with the types that `treaty gen` writes, or with contracts from
+ * `defineContract`, types event names, data, consumers and replies.
+ *
+ * @throws CONTRACT_INVALID with all findings · TRANSPORT_UNKNOWN · TOPOLOGY_DRIFT under `verify` · the STORE_ codes
+ */
+export async function openBus<const List extends readonly TypedContract<ContractTypes>[]>(
+  options: Omit<BusOptions, 'contracts'> & { readonly contracts: List },
+): Promise<Bus<TypesOf<List> & ContractTypes>>
+export async function openBus<C extends object = ContractTypes>(
+  options: BusOptions,
+): Promise<Bus<C & ContractTypes>>
+export async function openBus(options: BusOptions): Promise<Bus> {
+  const contracts = await contractsOf(options.contracts)
+  const catalogue = createCatalogue(contracts)
+  const clock = options.clock ?? systemClock
+  const leaseMs = options.leaseMs ?? leaseMsDefault
+  const named = options.transport ?? transportUrlDefault
+  const transport =
+    typeof named === 'string' ? await openTransport(named, { clock, leaseMs }) : named
+  await transport.connect()
+  try {
+    await ensureTopology(transport, contracts, options.topology ?? 'create')
+    const { profile = 'default', store } = options
+    return busOver(
+      new BusCore({
+        catalogue,
+        transport,
+        producerView: createMessageValidator({ contracts, profile, view: 'producer' }),
+        readerView: createMessageValidator({ contracts, profile, view: 'reader' }),
+        service: options.service,
+        openStore: async () =>
+          typeof store === 'object' ? store : openStore(store ?? storeUrlFor(named), { clock }),
+        closeOwned: async () => {},
+        clock,
+        random: options.random ?? systemRandom,
+        leaseMs,
+        messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+      }),
+    )
+  } catch (error) {
+    await transport.close({ drainMs: 0 })
+    throw error
+  }
+}
+
+async function contractsOf(given: BusOptions['contracts']): Promise<Contract[]> {
+  const sources = typeof given === 'string' ? [given] : given
+  const contracts: Contract[] = []
+  const findings: Finding[] = []
+  for (const source of sources) {
+    if (typeof source !== 'string') {
+      contracts.push(source)
+      continue
+    }
+    const loaded = await loadContracts(source)
+    contracts.push(...loaded.contracts)
+    findings.push(...loaded.findings)
+  }
+  if (hasErrors(findings)) {
+    const errors = findings.filter((finding) => finding.severity === 'error')
+    throw new TreatyError(
+      'CONTRACT_INVALID',
+      `the contracts have ${errors.length} ${errors.length === 1 ? 'error' : 'errors'}: ${errors[0]?.message}`,
+      {
+        hint: 'Run treaty check and mend what it lists.',
+        findings,
+      },
+    )
+  }
+  if (contracts.length === 0) {
+    throw new TreatyError(
+      'CONTRACT_NOT_FOUND',
+      `no contract was found in ${JSON.stringify(given)}`,
+      {
+        hint: 'Point contracts at a file or folder with contracts, or run treaty init.',
+      },
+    )
+  }
+  return contracts
+}
+
+async function ensureTopology(
+  transport: Transport,
+  contracts: readonly Contract[],
+  mode: 'create' | 'verify',
+): Promise<void> {
+  const diff = await transport.ensure(topologyOf(contracts), mode)
+  if (mode === 'create') return
+  const missing = diff.missing.map(
+    (name): Finding => ({
+      code: 'TOPOLOGY_MISSING',
+      severity: 'error',
+      message: `"${name}" is not there`,
+    }),
+  )
+  const findings = [...missing, ...diff.drift]
+  if (!hasErrors(findings)) return
+  throw new TreatyError(
+    'TOPOLOGY_DRIFT',
+    `the topology of "${transport.name}" is not what the contracts need`,
+    {
+      hint: "Open the bus once with topology 'create', or mend what the findings name.",
+      findings,
+    },
+  )
+}

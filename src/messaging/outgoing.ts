@@ -1,0 +1,189 @@
+import type { Contract, EventValidator, Message, Metadata, Priority } from '../contracts/index.ts'
+import { encodeEnvelope } from '../contracts/index.ts'
+import type { Clock } from '../core/clock.ts'
+import { TreatyError } from '../core/errors.ts'
+import { createIdSource, createTimestampSource } from '../core/ids.ts'
+import type { Json } from '../core/json.ts'
+import { valueAt } from '../core/json.ts'
+import type { MessageContext } from '../core/trace.ts'
+import { currentMessageContext, outgoingTraceparent } from '../core/trace.ts'
+import { dedupWindowMsDefault } from './topology.ts'
+import type { OutgoingRecord } from './transport.ts'
+import { priorityLevels } from './transport.ts'
+import type { PublishOptions } from './types.ts'
+
+/** What one message type needs to go out. */
+export interface OutgoingSpec {
+  readonly type: string
+  readonly contract: Contract
+  readonly address: string
+  readonly keyPath: string | undefined
+  readonly validator: EventValidator
+  readonly source: string
+}
+/** A message that is valid and fits, ready to be sent. */
+export interface Outgoing {
+  readonly message: Message
+  readonly record: OutgoingRecord
+}
+/** What replies carry beside the ordinary options. */
+export interface OutgoingExtras {
+  readonly replyTo?: string
+  readonly causationId?: string
+}
+
+/** Makes valid records of data: identity, time, correlation, key, validation, wire form, size. */
+export interface OutgoingFactory {
+  /**
+   * @throws SCHEMA_MISMATCH with findings · KEY_CONFLICT · MESSAGE_TOO_LARGE · OPTION_INVALID
+   */
+  make(
+    spec: OutgoingSpec,
+    data: unknown,
+    options?: PublishOptions,
+    extras?: OutgoingExtras,
+  ): Outgoing
+}
+
+export function createOutgoingFactory(options: {
+  readonly clock: Clock
+  readonly messageBytesMax: number
+}): OutgoingFactory {
+  const { clock, messageBytesMax } = options
+  const nextId = createIdSource(clock)
+  const nextTimestamp = createTimestampSource(clock)
+
+  return {
+    make(spec, data, publish = {}, extras = {}) {
+      checkOptions(publish)
+      const inherited = currentMessageContext()
+      const key = keyOf(spec, data, publish.key)
+      const message: Message = {
+        id: publish.id ?? nextId(),
+        type: spec.type,
+        source: spec.source,
+        timestamp: nextTimestamp(),
+        correlation_id: publish.correlationId ?? inherited?.correlationId ?? nextId(),
+        data: data as Json,
+        metadata: metadataOf(spec, publish, { ...extras, inherited, key }),
+      }
+      if (!spec.validator.check(message)) throw mismatch(spec, message)
+      const record = recordOf(spec, message, key, publish, clock.now())
+      if (record.body.byteLength > messageBytesMax) {
+        throw new TreatyError(
+          'MESSAGE_TOO_LARGE',
+          `the message "${spec.type}" has ${record.body.byteLength} bytes, and ${messageBytesMax} are allowed`,
+          {
+            hint: 'Store the large part elsewhere and send a reference, or raise messageBytesMax.',
+            details: { event: spec.type, bytes: record.body.byteLength, bytesMax: messageBytesMax },
+          },
+        )
+      }
+      return { message, record }
+    },
+  }
+}
+
+function mismatch(spec: OutgoingSpec, message: Message): TreatyError {
+  const findings = spec.validator.findings(message)
+  const first = findings[0]
+  const place = first?.pointer ? ` at ${first.pointer}` : ''
+  return new TreatyError(
+    'SCHEMA_MISMATCH',
+    `the message "${spec.type}" does not satisfy contract "${spec.contract.id}"${first ? `: ${first.message}${place}` : ''}`,
+    {
+      hint: 'Correct the data at the pointers of the findings; nothing was sent.',
+      details: { event: spec.type, contract: spec.contract.id },
+      findings,
+    },
+  )
+}
+
+function keyOf(spec: OutgoingSpec, data: unknown, option: string | undefined): string | undefined {
+  if (spec.keyPath === undefined) return option
+  const value = valueAt(data, spec.keyPath)
+  if (value === undefined || value === null) return option
+  const key = typeof value === 'string' ? value : JSON.stringify(value)
+  if (option !== undefined && option !== key) {
+    throw new TreatyError(
+      'KEY_CONFLICT',
+      `the key option of "${spec.type}" is "${option}", but the contract takes "${key}" from data.${spec.keyPath}`,
+      {
+        hint: 'Leave the key option out: the contract says where the key is.',
+        details: { event: spec.type },
+      },
+    )
+  }
+  return key
+}
+
+function metadataOf(
+  spec: OutgoingSpec,
+  options: PublishOptions,
+  more: OutgoingExtras & { inherited: MessageContext | undefined; key: string | undefined },
+): Metadata {
+  const metadata: Record<string, Json> = { schema_version: spec.contract.version }
+  const cause = more.causationId ?? more.inherited?.causationId
+  if (cause !== undefined) metadata['causation_id'] = cause
+  if (options.priority !== undefined) metadata['priority'] = options.priority
+  if (options.ttlMs !== undefined)
+    metadata['ttl_seconds'] = Math.max(1, Math.ceil(options.ttlMs / 1000))
+  if (more.key !== undefined) metadata['key'] = more.key
+  if (more.replyTo !== undefined) metadata['reply_to'] = more.replyTo
+  const traceparent = outgoingTraceparent(more.inherited)
+  if (traceparent !== undefined) metadata['traceparent'] = traceparent
+  if (more.inherited?.tracestate !== undefined) metadata['tracestate'] = more.inherited.tracestate
+  return metadata
+}
+
+function recordOf(
+  spec: OutgoingSpec,
+  message: Message,
+  key: string | undefined,
+  options: PublishOptions,
+  now: number,
+): OutgoingRecord {
+  const wire = encodeEnvelope(message, spec.contract.envelope)
+  const cause = message.metadata?.causation_id
+  return {
+    id: message.id,
+    address: spec.address,
+    type: spec.type,
+    body: wire.body,
+    headers: options.headers ? { ...options.headers, ...wire.headers } : wire.headers,
+    contentType: wire.contentType,
+    correlationId: message.correlation_id,
+    ...(key === undefined ? {} : { key }),
+    ...(options.priority === undefined ? {} : { priority: levelOf(options.priority) }),
+    ...(options.ttlMs === undefined ? {} : { expiresAt: now + options.ttlMs }),
+    ...(options.delayMs === undefined ? {} : { deliverAt: now + options.delayMs }),
+    ...(options.id === undefined ? {} : { dedupWindowMs: dedupWindowMsDefault }),
+    ...(cause === undefined ? {} : { causationId: cause }),
+  }
+}
+
+function levelOf(priority: Priority): number {
+  return priorityLevels.indexOf(priority)
+}
+
+function checkOptions(options: PublishOptions): void {
+  const { ttlMs, delayMs, priority } = options
+  if (ttlMs !== undefined && !(ttlMs > 0))
+    throw invalid('ttlMs', ttlMs, 'a positive number of milliseconds')
+  if (delayMs !== undefined && !(delayMs >= 0))
+    throw invalid('delayMs', delayMs, 'zero or more milliseconds')
+  if (priority !== undefined && !priorityLevels.includes(priority)) {
+    throw invalid('priority', priority, priorityLevels.join(', '))
+  }
+}
+
+function invalid(option: string, value: string | number, expected: string): TreatyError {
+  return new TreatyError(
+    'OPTION_INVALID',
+    `the option ${option} is ${value}, expected ${expected}`,
+    {
+      hint: `Give ${option} as ${expected}.`,
+      details: { option },
+    },
+  )
+}

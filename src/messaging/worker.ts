@@ -1,0 +1,319 @@
+import type { Message, RetryPolicy } from '../contracts/index.ts'
+import type { Clock, TimerHandle } from '../core/clock.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { runWithMessageContext } from '../core/trace.ts'
+import type { Decision } from './decision.ts'
+import { afterError, afterOutcome, dead, release, unseen } from './decision.ts'
+import type { RunningContext } from './handler-context.ts'
+import { createHandlerContext, inheritedContext } from './handler-context.ts'
+import type { IdempotencyGuard } from './idempotency.ts'
+import type { Reader } from './reader.ts'
+import type { Settler } from './settler.ts'
+import { createSettler } from './settler.ts'
+import type { Delivery, SettleResult, Transport, TransportSubscription } from './transport.ts'
+import type {
+  ConsumeOptions,
+  Handler,
+  Outcome,
+  Published,
+  PublishOptions,
+  Subscription,
+} from './types.ts'
+
+export interface WorkerOptions {
+  readonly transport: Transport
+  readonly group: string
+  readonly consumer: string
+  readonly retry: RetryPolicy
+  readonly reader: Reader
+  readonly guard: IdempotencyGuard | undefined
+  readonly handlerOf: (type: string) => Handler | undefined
+  readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
+  readonly clock: Clock
+  readonly random: Random
+  readonly onError: (error: TreatyError) => void
+  readonly consume: ConsumeOptions
+}
+
+/** A delivery that may run. */
+interface Ready {
+  readonly delivery: Delivery
+  readonly message: Message
+  readonly inboxKey: string | undefined
+}
+
+/** One handler at work. */
+interface Run {
+  readonly ready: Ready
+  readonly context: RunningContext
+  readonly startedAt: number
+  /** The deadline came first: what it does now changes nothing. */
+  isAbandoned: boolean
+}
+
+const concurrencyDefault = 16
+const drainMsDefault = 30_000
+
+/**
+ * Runs the handlers of one group in this process: reads, guards against repeats, runs at most
+ * `concurrency` handlers, and settles each delivery by what its handler did.
+ */
+export async function startWorker(options: WorkerOptions): Promise<Subscription> {
+  const worker = new Worker(options)
+  await worker.start()
+  return worker
+}
+
+/** State of one subscription; a class because its parts share that state in every step. */
+class Worker implements Subscription {
+  readonly #options: WorkerOptions
+  readonly #settler: Settler
+  readonly #concurrency: number
+  readonly #runs = new Set<Run>()
+  #subscription: TransportSubscription | undefined
+  #queue: Ready[] = []
+  #head = 0
+  #isPaused = false
+  #isPumping = false
+  #isStopping = false
+  #onIdle: (() => void) | undefined
+  #intake = Promise.resolve()
+  #stopped: Promise<void> | undefined
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#concurrency = options.consume.concurrency ?? concurrencyDefault
+    this.#settler = createSettler(options)
+  }
+
+  async start(): Promise<void> {
+    const { consume, group, transport } = this.#options
+    const { replica, signal, prefetch = this.#concurrency } = consume
+    this.#subscription = await transport.subscribe(
+      { group, ...(replica === undefined ? {} : { replica }) },
+      (deliveries) => this.#arrive(deliveries),
+    )
+    this.#subscription.grant(this.#concurrency + prefetch)
+    signal?.addEventListener('abort', () => void this.stop(), { once: true })
+  }
+
+  get consumer(): string {
+    return this.#options.consumer
+  }
+  get isReady(): boolean {
+    return this.#subscription?.isReady ?? false
+  }
+  pause(): void {
+    this.#isPaused = true
+    this.#subscription?.pause()
+  }
+  resume(): void {
+    this.#isPaused = false
+    this.#subscription?.resume()
+    this.#pump()
+  }
+  stop(options: { drainMs?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#drain(options.drainMs ?? drainMsDefault)
+    return this.#stopped
+  }
+
+  #arrive(deliveries: readonly Delivery[]): void {
+    if (this.#options.guard) {
+      // In the order of arrival: a later batch must not overtake one that is being looked up.
+      this.#intake = this.#intake.then(() => this.#arriveGuarded(deliveries))
+      return
+    }
+    for (const delivery of deliveries) this.#take(delivery)
+    this.#pump()
+  }
+
+  async #arriveGuarded(deliveries: readonly Delivery[]): Promise<void> {
+    const { guard, reader, onError } = this.#options
+    try {
+      const verdicts = (await guard?.look(deliveries, reader)) ?? []
+      deliveries.forEach((delivery, at) => {
+        const verdict = verdicts[at] ?? 'new'
+        if (typeof verdict === 'object') this.#settle(release(delivery, verdict.afterMs))
+        else if (verdict === 'done') this.#settle(unseen(delivery, 'duplicate'))
+        else this.#take(delivery)
+      })
+    } catch (error) {
+      onError(asKnown(error))
+      for (const delivery of deliveries) this.#settle(release(delivery, 1000))
+    }
+    this.#pump()
+  }
+
+  #take(delivery: Delivery): void {
+    const { guard, reader } = this.#options
+    if (this.#isStopping) {
+      this.#settle(release(delivery))
+      return
+    }
+    const reading = reader.read(delivery)
+    if ('failure' in reading) this.#settle(dead(delivery, reading.failure))
+    else if (reading.skip) this.#settle(unseen(delivery, 'skipped'))
+    else {
+      const inboxKey = guard && reader.idempotencyKey(reading.message)
+      this.#queue.push({ delivery, message: reading.message, inboxKey })
+    }
+  }
+
+  #pump(): void {
+    // A handler that ends at once comes back here from inside the loop: the loop goes on by itself.
+    if (this.#isPumping) return
+    this.#isPumping = true
+    while (!this.#isPaused && this.#runs.size < this.#concurrency) {
+      const next = this.#queue[this.#head]
+      if (!next) break
+      this.#head += 1
+      this.#run(next)
+    }
+    this.#isPumping = false
+    if (this.#head > 1024 || this.#head === this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
+    if (this.#runs.size === 0) this.#onIdle?.()
+  }
+
+  #run(ready: Ready): void {
+    const { delivery, message } = ready
+    const { clock, consumer, handlerOf, publish } = this.#options
+    const handler = handlerOf(message.type)
+    if (!handler) {
+      const text = `"${consumer}" has no handler for "${message.type}"`
+      this.#settle(dead(delivery, { reason: 'HANDLER_MISSING', message: text }))
+      return
+    }
+    const context = createHandlerContext({ delivery, consumer, publish })
+    const run: Run = { ready, context, startedAt: clock.monotonic(), isAbandoned: false }
+    this.#runs.add(run)
+    try {
+      const result = runWithMessageContext(inheritedContext(message), () =>
+        handler(message, context),
+      )
+      if (result instanceof Promise) {
+        result.then(
+          (outcome) => this.#ended(run, outcome ?? undefined),
+          (error: unknown) => this.#ended(run, undefined, { error }),
+        )
+      } else this.#ended(run, result ?? undefined)
+    } catch (error) {
+      this.#ended(run, undefined, { error })
+    }
+  }
+
+  #ended(run: Run, outcome: Outcome | undefined, thrown?: { error: unknown }): void {
+    this.#runs.delete(run)
+    if (run.isAbandoned) return
+    const { ready, context, startedAt } = run
+    const elapsedMs = this.#options.clock.monotonic() - startedAt
+    if (thrown) this.#settle(this.#afterError(ready.delivery, thrown.error), elapsedMs)
+    else if (!outcome || outcome.outcome === 'ack')
+      this.#settle(this.#acknowledge(ready, context), elapsedMs)
+    else this.#settle(afterOutcome(ready.delivery, outcome, this.#options), elapsedMs)
+    this.#options.guard?.finished(ready.inboxKey)
+    this.#pump()
+  }
+
+  /** During a shutdown anything may fail; that says nothing about the message. */
+  #afterError(delivery: Delivery, error: unknown): Decision {
+    return this.#isStopping ? release(delivery) : afterError(delivery, error, this.#options)
+  }
+
+  #acknowledge(ready: Ready, context: RunningContext): Decision {
+    const { effects } = context
+    const { guard } = this.#options
+    return {
+      settlement: {
+        outcome: 'ack',
+        delivery: ready.delivery,
+        ...(guard && ready.inboxKey !== undefined ? { inbox: guard.inboxRow(ready.inboxKey) } : {}),
+        ...(effects.length === 0
+          ? {}
+          : {
+              effect: (tx) => {
+                for (const effect of effects) effect(tx)
+              },
+            }),
+      },
+      told: { outcome: 'ack' },
+    }
+  }
+
+  /** Settles, gives the credit back, and tells who listens. */
+  #settle(decision: Decision, elapsedMs = 0): void {
+    this.#settler.settle(decision.settlement, (result) =>
+      this.#settled(decision, result, elapsedMs),
+    )
+    if (!this.#isStopping) this.#subscription?.grant(1)
+  }
+
+  #settled(decision: Decision, result: SettleResult, elapsedMs: number): void {
+    const { delivery } = decision.settlement
+    if (!result.ok && result.reason === 'error') {
+      // The effect threw and its transaction is rolled back: the attempt failed like any other.
+      const next = this.#afterError(delivery, result.error)
+      this.#settler.settle(next.settlement, (again) => this.#settled(next, again, elapsedMs))
+      return
+    }
+    this.#options.consume.onSettled?.({
+      ...decision.told,
+      ...(result.ok ? {} : { outcome: 'lost' as const }),
+      consumer: this.#options.consumer,
+      messageId: delivery.record.id,
+      event: delivery.record.type,
+      attempt: delivery.attempt,
+      elapsedMs,
+    })
+  }
+
+  async #drain(drainMs: number): Promise<void> {
+    this.#isStopping = true
+    this.#releaseQueue()
+    await this.#subscription?.stop()
+    await this.#intake
+    this.#releaseQueue()
+    if (this.#runs.size > 0) await this.#awaitRuns(drainMs)
+    for (const run of this.#runs) {
+      run.isAbandoned = true
+      this.#settle(release(run.ready.delivery))
+    }
+    await this.#settler.flush()
+    this.#settler.giveUp()
+  }
+
+  #releaseQueue(): void {
+    const rest = this.#queue.slice(this.#head)
+    this.#queue = []
+    this.#head = 0
+    for (const { delivery, inboxKey } of rest) {
+      this.#settle(release(delivery))
+      this.#options.guard?.finished(inboxKey)
+    }
+  }
+
+  /** Waits for handlers; shortly before the deadline their signals abort. */
+  async #awaitRuns(drainMs: number): Promise<void> {
+    const { clock, consumer } = this.#options
+    const timers: TimerHandle[] = []
+    const graceMs = Math.min(1000, drainMs / 4)
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+      const abort = () => {
+        const reason = new TreatyError('HANDLER_ABORTED', `"${consumer}" is being stopped`)
+        for (const run of this.#runs) run.context.abort(reason)
+      }
+      timers.push(clock.setTimeout(abort, drainMs - graceMs), clock.setTimeout(resolve, drainMs))
+    })
+    for (const timer of timers) clock.clearTimeout(timer)
+    this.#onIdle = undefined
+  }
+}
+
+function asKnown(error: unknown): TreatyError {
+  if (isTreatyError(error)) return error
+  return new TreatyError('TRANSPORT_FAILED', errorMessage(error), { cause: error })
+}
