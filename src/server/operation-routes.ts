@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { catalogEntry, type ErrorCode, errorCatalog, TreatyError } from '../core/errors.ts'
+import { contractHash, contractPath } from './contract-view.ts'
+import { errorPage, homePage, pagePolicy } from './home.ts'
+import { groupMetrics, ledgerMetrics, requestMetrics } from './metrics.ts'
+import type { OpenApiDocument } from './openapi.ts'
+import { codeTitle } from './problem.ts'
+import { exposition, expositionContentType } from './prometheus.ts'
+import { answers, pathParams } from './route-schemas.ts'
+import type { ServerState } from './state.ts'
+
+/** What runs the server rather than uses it: health, metrics, descriptions of itself. */
+export function registerOperation(
+  app: FastifyInstance,
+  state: ServerState,
+  openApi: () => OpenApiDocument,
+): void {
+  registerHealth(app, state)
+  registerMetrics(app, state)
+  registerDescriptions(app, state, openApi)
+  registerPages(app, state)
+}
+
+/** The state of the whole: live as long as it answers, ready when the bus says so. */
+async function health(state: ServerState) {
+  const { bus } = state
+  if (!bus) {
+    return {
+      live: true,
+      ready: false,
+      version: state.version,
+      problems: ['the bus is not open'],
+      dependencies: [],
+    }
+  }
+  const { live, ready, problems } = await bus.health()
+  return {
+    live,
+    ready,
+    version: state.version,
+    problems,
+    dependencies: [{ name: bus.transport.name, kind: 'transport', ready }],
+  }
+}
+
+function registerHealth(app: FastifyInstance, state: ServerState): void {
+  app.get(
+    '/health',
+    {
+      config: { access: 'open' },
+      schema: {
+        summary: 'Live, ready, dependencies; 503 while not ready',
+        response: { 200: answers.health, 503: answers.health },
+      },
+    },
+    async (_request, reply) => {
+      const body = await health(state)
+      return reply.code(body.ready ? 200 : 503).send(body)
+    },
+  )
+}
+
+function registerMetrics(app: FastifyInstance, state: ServerState): void {
+  app.get(
+    '/metrics',
+    { config: { access: 'metrics' }, schema: { summary: 'Prometheus text' } },
+    async (_request, reply) => {
+      const metrics = [...state.process.read(), requestMetrics(state.requests)]
+      if (state.bus) {
+        metrics.push(
+          ...ledgerMetrics(await state.bus.stats()),
+          ...groupMetrics(await state.bus.transport.stats()),
+        )
+      }
+      return reply.type(expositionContentType).send(exposition(metrics))
+    },
+  )
+}
+
+function registerDescriptions(
+  app: FastifyInstance,
+  state: ServerState,
+  openApi: () => OpenApiDocument,
+): void {
+  app.get(
+    '/openapi.json',
+    { config: { access: 'read' }, schema: { summary: 'This description, as OpenAPI 3.1' } },
+    async (request, reply) => sendTagged(request, reply, JSON.stringify(openApi())),
+  )
+  app.get(
+    '/.well-known/treaty',
+    {
+      config: { access: 'read' },
+      schema: {
+        summary: 'Contracts, with versions and hashes',
+        response: { 200: answers.wellKnown },
+      },
+    },
+    async (request, reply) => {
+      const contracts = state.contracts.map((contract) => ({
+        id: contract.id,
+        version: contract.version,
+        status: contract.status,
+        hash: contractHash(contract),
+        href: contractPath(contract),
+      }))
+      return sendTagged(request, reply, JSON.stringify({ treaty: 1, contracts }))
+    },
+  )
+}
+
+/** JSON with a strong validator, so that who asks again gets 304 and no body. @see RFC 9110 section 13.1.2 */
+function sendTagged(request: FastifyRequest, reply: FastifyReply, body: string): FastifyReply {
+  const tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
+  reply
+    .header('etag', tag)
+    .header('cache-control', 'no-cache')
+    .type('application/json; charset=utf-8')
+  const known = (request.headers['if-none-match'] ?? '')
+    .split(',')
+    .map((part) => part.trim().replace(/^W\//, ''))
+  return known.includes(tag) || known.includes('*') ? reply.code(304).send() : reply.send(body)
+}
+
+function registerPages(app: FastifyInstance, state: ServerState): void {
+  app.get(
+    '/',
+    { config: { access: 'open' }, schema: { summary: 'What is here, for people' } },
+    async (request, reply) => {
+      const page = await homePage(state)
+      if (!wantsHtml(request)) return reply.type('text/plain; charset=utf-8').send(page.text)
+      return reply
+        .header('content-security-policy', pagePolicy)
+        .type('text/html; charset=utf-8')
+        .send(page.html)
+    },
+  )
+  app.get<{ Params: { code: string } }>(
+    '/errors/:code',
+    {
+      config: { access: 'open' },
+      schema: { summary: 'What an error code means, and what to do', params: pathParams('code') },
+    },
+    async (request, reply) => {
+      const { code } = request.params
+      if (!Object.hasOwn(errorCatalog, code)) {
+        throw new TreatyError('ROUTE_NOT_FOUND', `no error has the code \`${code}\``)
+      }
+      const entry = catalogEntry(code as ErrorCode)
+      if (wantsHtml(request)) {
+        reply.header('content-security-policy', pagePolicy).type('text/html; charset=utf-8')
+        return reply.send(errorPage(code, codeTitle(code as ErrorCode), entry))
+      }
+      return reply.send({ code, ...entry })
+    },
+  )
+}
+
+function wantsHtml(request: FastifyRequest): boolean {
+  return (request.headers.accept ?? '').includes('text/html')
+}
