@@ -17,74 +17,40 @@ export interface Reader {
   idempotencyKey(message: Message): string | undefined
 }
 
-/**
- * @param validatorOf The reader view of a message type; undefined for a type that no loaded contract knows.
- */
-export function createReader(options: {
+export interface ReaderOptions {
   readonly contract: Contract
   readonly consumer: Pick<Consumer, 'name' | 'accepts' | 'events' | 'idempotency'>
+  /** The reader view of a message type; undefined for a type that no loaded contract knows. */
   readonly validatorOf: (type: string) => EventValidator | undefined
-}): Reader {
-  const { contract, consumer, validatorOf } = options
+}
+
+/** Versions whose readability is remembered. */
+const versionsMax = 1000
+
+export function createReader(options: ReaderOptions): Reader {
+  const { contract, consumer } = options
   const readable = new Map<string, boolean>()
 
   function isReadable(version: string): boolean {
-    let known = readable.get(version)
-    if (known === undefined) {
-      known = sameMajor(version, contract.version) || versionSatisfies(version, consumer.accepts)
-      if (readable.size < 1000) readable.set(version, known)
-    }
-    return known
+    const known = readable.get(version)
+    if (known !== undefined) return known
+    const verdict =
+      sameMajor(version, contract.version) || versionSatisfies(version, consumer.accepts)
+    if (readable.size < versionsMax) readable.set(version, verdict)
+    return verdict
   }
-  const failed = (reason: string, message: string, findings: readonly Finding[] = []): Reading => ({
-    failure: {
-      reason,
-      message,
-      findings,
-      contract: contract.id,
-      contractVersion: contract.version,
-    },
-  })
 
   return {
     read(delivery) {
       const { record } = delivery
       let message: Message
       try {
-        message = decodeEnvelope(
-          { body: record.body, headers: record.headers, contentType: record.contentType },
-          contract.envelope,
-        )
+        message = decodeEnvelope(record, contract.envelope)
       } catch (error) {
-        return failed(
-          'UNDECODABLE',
-          errorMessage(error),
-          isTreatyError(error) ? error.findings : [],
-        )
+        const findings = isTreatyError(error) ? error.findings : []
+        return failed(contract, 'UNDECODABLE', { message: errorMessage(error), findings })
       }
-      const validator = validatorOf(message.type)
-      if (!validator) {
-        return failed(
-          'UNKNOWN_EVENT',
-          `no loaded contract knows the message type "${message.type}"`,
-        )
-      }
-      if (!Object.hasOwn(consumer.events, message.type)) return { message, skip: true }
-      const version = message.metadata?.schema_version
-      if (version !== undefined && !isReadable(version)) {
-        return failed(
-          'UNSUPPORTED_VERSION',
-          `"${message.type}" was written against version ${version}; "${consumer.name}" reads ${consumer.accepts}`,
-        )
-      }
-      if (!validator.check(message)) {
-        return failed(
-          'SCHEMA_MISMATCH',
-          `"${message.type}" does not satisfy contract "${contract.id}"`,
-          validator.findings(message),
-        )
-      }
-      return { message }
+      return judge(message, options, isReadable)
     },
 
     idempotencyKey(message) {
@@ -95,6 +61,40 @@ export function createReader(options: {
       if (value === undefined || value === null) return undefined
       return typeof value === 'string' ? value : JSON.stringify(value)
     },
+  }
+}
+
+function judge(
+  message: Message,
+  options: ReaderOptions,
+  isReadable: (version: string) => boolean,
+): Reading {
+  const { contract, consumer } = options
+  const validator = options.validatorOf(message.type)
+  if (!validator) {
+    const text = `no loaded contract knows the message type "${message.type}"`
+    return failed(contract, 'UNKNOWN_EVENT', { message: text })
+  }
+  if (!Object.hasOwn(consumer.events, message.type)) return { message, skip: true }
+  const version = message.metadata?.schema_version
+  if (version !== undefined && !isReadable(version)) {
+    const text = `"${message.type}" was written against version ${version}, and "${consumer.name}" reads ${consumer.accepts}`
+    return failed(contract, 'UNSUPPORTED_VERSION', { message: text })
+  }
+  if (validator.check(message)) return { message }
+  return failed(contract, 'SCHEMA_MISMATCH', {
+    message: `"${message.type}" does not satisfy contract "${contract.id}"`,
+    findings: validator.findings(message),
+  })
+}
+
+function failed(
+  contract: Contract,
+  reason: string,
+  more: { message: string; findings?: readonly Finding[] },
+): Reading {
+  return {
+    failure: { reason, contract: contract.id, contractVersion: contract.version, ...more },
   }
 }
 

@@ -46,7 +46,18 @@ interface Waiter {
   readonly contract: Contract
   readonly validator: EventValidator | undefined
   resolve(message: Message): void
-  reject(error: TreatyError): void
+  reject(error: unknown): void
+}
+
+/** A request whose reply is awaited. */
+export interface ReplyRequest {
+  readonly id: string
+  readonly command: string
+  readonly contract: Contract
+  /** Reader view of the reply; undefined where the contract gives no schema for it. */
+  readonly validator: EventValidator | undefined
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The replies that this process awaits, on one queue that vanishes with it. */
@@ -59,17 +70,7 @@ export interface ReplyDesk {
    * Stands before `send` is called, so that no reply can come too early.
    * @throws REQUEST_TIMEOUT · COMMAND_FAILED · what `send` throws
    */
-  await(
-    request: {
-      id: string
-      command: string
-      contract: Contract
-      validator: EventValidator | undefined
-      timeoutMs: number
-      signal?: AbortSignal | undefined
-    },
-    send: () => Promise<unknown>,
-  ): Promise<Message>
+  await(request: ReplyRequest, send: () => Promise<unknown>): Promise<Message>
   close(): Promise<void>
 }
 
@@ -116,37 +117,39 @@ export async function openReplyDesk(options: {
   return {
     address,
     lateReplies: () => late,
-    async await(request, send) {
-      const { command, contract, id, signal, timeoutMs, validator } = request
-      const { promise, resolve, reject } = Promise.withResolvers<Message>()
-      waiters.set(id, { command, contract, validator, resolve, reject })
-      const timer = clock.setTimeout(() => reject(timedOut(command, timeoutMs)), timeoutMs)
-      const abort = () => reject(signal?.reason)
-      signal?.addEventListener('abort', abort, { once: true })
-      try {
-        signal?.throwIfAborted()
-        await Promise.race([send(), promise])
-        return await promise
-      } finally {
-        promise.catch(() => {
-          // `send` failed first; nobody else looks at this promise.
-        })
-        waiters.delete(id)
-        clock.clearTimeout(timer)
-        signal?.removeEventListener('abort', abort)
-      }
-    },
+    await: (request, send) => awaitReply(request, send, { waiters, clock }),
     async close() {
-      for (const waiter of waiters.values()) {
-        waiter.reject(
-          new TreatyError(
-            'BUS_CLOSED',
-            `the bus was closed before "${waiter.command}" was answered`,
-          ),
-        )
+      for (const { command, reject } of waiters.values()) {
+        reject(new TreatyError('BUS_CLOSED', `the bus was closed before "${command}" was answered`))
       }
       await subscription.stop()
     },
+  }
+}
+
+async function awaitReply(
+  request: ReplyRequest,
+  send: () => Promise<unknown>,
+  desk: { waiters: Map<string, Waiter>; clock: Clock },
+): Promise<Message> {
+  const { command, contract, id, signal, timeoutMs, validator } = request
+  const { waiters, clock } = desk
+  const { promise, resolve, reject } = Promise.withResolvers<Message>()
+  promise.catch(() => {
+    // Where `send` fails first, nobody else looks at this promise.
+  })
+  waiters.set(id, { command, contract, validator, resolve, reject })
+  const timer = clock.setTimeout(() => reject(timedOut(command, timeoutMs)), timeoutMs)
+  const abort = () => reject(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    signal?.throwIfAborted()
+    await Promise.race([send(), promise])
+    return await promise
+  } finally {
+    waiters.delete(id)
+    clock.clearTimeout(timer)
+    signal?.removeEventListener('abort', abort)
   }
 }
 

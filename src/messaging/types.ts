@@ -1,11 +1,9 @@
-import type { Message, Priority } from '../contracts/message.ts'
-import type { Contract, ContractTypes } from '../contracts/model.ts'
-import type { Profile } from '../contracts/profiles.ts'
+import type { Contract, ContractTypes, Message, Priority, Profile } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
-import type { Store } from '../store/store.ts'
+import type { Store } from '../store/index.ts'
 import type {
   CountRow,
   DeadFilter,
