@@ -1,0 +1,127 @@
+import type { Clock } from '../../core/clock.ts'
+import type { Random } from '../../core/random.ts'
+import type { Capabilities, Transport } from '../../messaging/transport.ts'
+import type { Stage } from './stage.ts'
+
+export interface ConnectOptions {
+  /** Milliseconds after which the work of a silent process is handed on; the suite counts on it. */
+  readonly leaseMs?: number
+  readonly clock?: Clock
+}
+
+/** A broker of the adapter's own, as the suite uses it. */
+export interface TransportUnderTest {
+  /** A further connection to this same broker, connected. */
+  connect(options?: ConnectOptions): Promise<Transport>
+  /** Where a child process connects; absent: crash tests are listed as skipped. */
+  readonly url?: string
+  /** Kills the broker (SIGKILL) and starts it again on the same data and address. */
+  restart?(): Promise<void>
+  /** Cuts every network connection at once, without a farewell; the broker goes on. */
+  cut?(): Promise<void>
+  dispose?(): Promise<void>
+}
+
+/** How a child process comes to a transport: an export `(url, options) => Transport | Promise<Transport>`. */
+export interface ChildTransport {
+  /** Absolute URL of the module, as `import.meta.resolve` or `new URL(…, import.meta.url)` gives it. */
+  readonly module: string | URL
+  readonly exportName: string
+}
+
+/** The effort of the long behaviours. */
+export interface Effort {
+  /** How long behaviour 42 keeps up its load, in milliseconds. Default 20 000. */
+  readonly soakMs: number
+  /** How often the crash behaviours kill a process. Default 5. */
+  readonly killRounds: number
+  /** Keys of behaviour 21. Default 1000. */
+  readonly orderKeys: number
+  /** Messages of each key in behaviour 21. Default 100. */
+  readonly orderMessages: number
+  /** Messages that wait in behaviour 29. Default 100 000. */
+  readonly backlog: number
+}
+
+/** What is known of an adapter before a behaviour is run. */
+export interface Facts {
+  readonly capabilities: Capabilities
+  readonly broker: TransportUnderTest
+  readonly child: ChildTransport | undefined
+  /** False where `open` gave a bare transport: there is no second connection to the same broker. */
+  readonly reconnects: boolean
+}
+
+/** One promise of the transport port, as something that can be tried. */
+export interface Behaviour {
+  readonly number: number
+  /** Completes the sentence “a transport …”. */
+  readonly statement: string
+  /** Milliseconds within which it must be shown, without the soak's own time. */
+  readonly boundMs: number
+  /** Why it cannot be asked of this adapter; undefined: it can. */
+  readonly unless?: (facts: Facts) => string | undefined
+  readonly run: (stage: Stage) => Promise<void>
+}
+
+export interface StageOptions {
+  readonly seed: number
+  readonly random: Random
+  readonly leaseMs: number
+  readonly effort: Effort
+}
+
+/** The names of capabilities that are claimed or denied as a whole. */
+type Claim = Exclude<keyof Capabilities, 'denials' | 'messageBytesMax'>
+
+function isClaimed(capabilities: Capabilities, claim: Claim): boolean {
+  const value = capabilities[claim]
+  if (claim === 'priorityLevels') return capabilities.priorityLevels > 1
+  if (typeof value === 'number') return value > 0
+  if (typeof value === 'string') return value !== 'none'
+  return value
+}
+
+/** The capabilities that an adapter denies. */
+export function deniedClaims(capabilities: Capabilities): Claim[] {
+  const names = Object.keys(capabilities) as (keyof Capabilities)[]
+  return names
+    .filter((name): name is Claim => name !== 'denials' && name !== 'messageBytesMax')
+    .filter((name) => !isClaimed(capabilities, name))
+}
+
+/** Asks a behaviour only of adapters that claim all of these. */
+export function needs(...claims: Claim[]): (facts: Facts) => string | undefined {
+  return ({ capabilities }) => {
+    const denied = claims.find((claim) => !isClaimed(capabilities, claim))
+    if (denied === undefined) return undefined
+    return `${denied} is not claimed: ${capabilities.denials[denied] ?? 'no reason is given'}`
+  }
+}
+
+/** Asks a behaviour only where a second connection to the same broker can be made. */
+export function needsConnections(facts: Facts): string | undefined {
+  if (facts.reconnects) return undefined
+  return 'open() gives a bare transport, so no second connection to the same broker can be made'
+}
+
+/** Asks a behaviour only where another process can use the broker. */
+export function needsProcesses(facts: Facts): string | undefined {
+  const denied = needs('multiProcess')(facts)
+  if (denied !== undefined) return denied
+  if (facts.broker.url === undefined) return 'open() gives no url, so no second process can connect'
+  return facts.child ? undefined : 'the option `child` is missing, so no second process can connect'
+}
+
+/** The first reason that any of these conditions gives. */
+export function all(
+  ...conditions: ((facts: Facts) => string | undefined)[]
+): (facts: Facts) => string | undefined {
+  return (facts) => {
+    for (const condition of conditions) {
+      const reason = condition(facts)
+      if (reason !== undefined) return reason
+    }
+    return undefined
+  }
+}
