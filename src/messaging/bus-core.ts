@@ -83,7 +83,7 @@ export class BusCore {
 
   /** @throws BUS_CLOSED */
   assertOpen(): void {
-    if (this.#closed) {
+    if (this.#closed !== undefined) {
       throw new TreatyError('BUS_CLOSED', 'the bus is closed', {
         hint: 'Open a new bus; publish before calling close.',
       })
@@ -445,10 +445,10 @@ export class BusCore {
     await Promise.all(
       [...this.#subscriptions].map((subscription) => subscription.stop({ drainMs })),
     )
-    if (this.#replies) await (await this.#replies).close()
+    if (this.#replies !== undefined) await (await this.#replies).close()
     await this.#sender.flush()
     await this.transport.close({ drainMs: Math.min(1000, drainMs) })
-    if (this.#store) await (await this.#store).close()
+    if (this.#store !== undefined) await (await this.#store).close()
     await this.#options.closeOwned()
   }
 }

@@ -88,7 +88,7 @@ function messageOf(input: IngestInput, id: string, options: IngestOptions): Mess
     )
   }
   const inherited = currentMessageContext()
-  const traceparent = input.headers['traceparent'] ?? outgoingTraceparent(inherited)
+  const traceparent = input.headers.traceparent ?? outgoingTraceparent(inherited)
   return {
     id,
     type: known.event.name,

@@ -124,15 +124,15 @@ function metadataOf(
 ): Metadata {
   const metadata: Record<string, Json> = { schema_version: spec.contract.version }
   const cause = more.causationId ?? more.inherited?.causationId
-  if (cause !== undefined) metadata['causation_id'] = cause
-  if (options.priority !== undefined) metadata['priority'] = options.priority
+  if (cause !== undefined) metadata.causation_id = cause
+  if (options.priority !== undefined) metadata.priority = options.priority
   if (options.ttlMs !== undefined)
-    metadata['ttl_seconds'] = Math.max(1, Math.ceil(options.ttlMs / 1000))
-  if (more.key !== undefined) metadata['key'] = more.key
-  if (more.replyTo !== undefined) metadata['reply_to'] = more.replyTo
+    metadata.ttl_seconds = Math.max(1, Math.ceil(options.ttlMs / 1000))
+  if (more.key !== undefined) metadata.key = more.key
+  if (more.replyTo !== undefined) metadata.reply_to = more.replyTo
   const traceparent = outgoingTraceparent(more.inherited)
-  if (traceparent !== undefined) metadata['traceparent'] = traceparent
-  if (more.inherited?.tracestate !== undefined) metadata['tracestate'] = more.inherited.tracestate
+  if (traceparent !== undefined) metadata.traceparent = traceparent
+  if (more.inherited?.tracestate !== undefined) metadata.tracestate = more.inherited.tracestate
   return metadata
 }
 
