@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
-import type { References } from './references.ts'
+import type { References } from './schema-references.ts'
 
 const allKinds = ['array', 'object', 'number', 'string', 'boolean', 'null']
 

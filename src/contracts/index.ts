@@ -1,6 +1,21 @@
 export type { Draft } from './draft.ts'
-export { draftOf, drafts } from './draft.ts'
+export { draftOf, drafts, isOldDraft, uriOfDraft } from './draft.ts'
+export { formatChecks, isDateTime, isUuid } from './formats.ts'
 export type { Message, Metadata, Priority, Wire } from './message.ts'
+export {
+  batchType,
+  domainOf,
+  isMessageType,
+  normalizePriority,
+  schemaVersionDefault,
+} from './message-grammar.ts'
+export type {
+  CommandValidator,
+  EventValidator,
+  MessageValidator,
+  MessageValidatorOptions,
+} from './message-validator.ts'
+export { createMessageValidator, permittedSources } from './message-validator.ts'
 export type * from './model.ts'
 export type { Profile } from './profiles.ts'
 export { profiles } from './profiles.ts'
