@@ -1,6 +1,12 @@
+export { placeAt } from './code-frame.ts'
+export { nearest, suggest } from './did-you-mean.ts'
 export type { Draft } from './draft.ts'
 export { draftOf, drafts, isOldDraft, uriOfDraft } from './draft.ts'
+export { displayPath } from './file-text.ts'
 export { formatChecks, isDateTime, isUuid } from './formats.ts'
+export { jsonSource, parseJson, placeInJson } from './json-source.ts'
+export type { LoadedContracts, LoadOptions } from './loader.ts'
+export { loadContracts, loadContractsSync } from './loader.ts'
 export type { Message, Metadata, Priority, Wire } from './message.ts'
 export {
   batchType,
@@ -16,10 +22,15 @@ export type {
   MessageValidatorOptions,
 } from './message-validator.ts'
 export { createMessageValidator, permittedSources } from './message-validator.ts'
+export { gateRules, metaSchema } from './meta-schema.ts'
 export type * from './model.ts'
 export type { Profile } from './profiles.ts'
 export { profiles } from './profiles.ts'
+export type { SemanticVersion, VersionRange } from './semver.ts'
+export { compareVersions, parseRange, parseVersion, satisfies } from './semver.ts'
+export type { Path, Place, Source } from './source.ts'
 export type { CompiledSchema, CompileOptions } from './validator.ts'
 export { compileSchema } from './validator.ts'
 export type { View } from './views.ts'
 export { producerView, readerView, viewOf } from './views.ts'
+export { parseYaml } from './yaml-source.ts'

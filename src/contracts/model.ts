@@ -34,6 +34,8 @@ export interface Channel {
   readonly ordering: Ordering
   /** How long messages stay readable after they were handled; absent: until every consumer is done. */
   readonly retentionMs?: number
+  /** True when other channels may use the same address. */
+  readonly shared?: boolean
   readonly bindings: Readonly<Record<string, JsonObject>>
 }
 
@@ -68,12 +70,14 @@ export interface CommandDefinition {
   readonly channel: string
   readonly purpose: string
   readonly schema: JsonSchema
+  readonly schemaFile?: string
   readonly reply?: JsonSchema
   readonly errors: Readonly<Record<string, JsonSchema>>
   readonly timeoutMs: number
   /** Name of the service that handles it. */
   readonly handler: string
   readonly examples: readonly Example[]
+  readonly deprecated?: Deprecation
 }
 
 /** Attempts include the first. */
@@ -122,6 +126,7 @@ export interface Consumer {
   readonly idempotency?: { readonly key: string; readonly windowMs: number }
   readonly retry: RetryPolicy
   readonly deadLetter: DeadLetterPolicy
+  /** `{ processing: { p99Ms: 30000 }, lag: { maxMs: 120000 } }`, each part optional. */
   readonly sla?: JsonObject
   /** Not deployed yet: reported, never blocks, owns no durable group until it first connects. */
   readonly pending: boolean
@@ -144,6 +149,7 @@ export interface Sla {
   readonly delivery?: 'at-most-once' | 'at-least-once' | 'effect-once'
   readonly mechanism?: string
   readonly latency?: { readonly percentile: number; readonly withinMs: number }
+  /** `target` is a percentage, above 0, at most 100. */
   readonly availability?: { readonly target: number; readonly windowMs: number }
 }
 

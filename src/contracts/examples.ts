@@ -1,0 +1,142 @@
+import { globSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Json } from '../core/json.ts'
+import { parsePointer, toPointer } from '../core/json.ts'
+import type { ReadContext } from './contract-reader.ts'
+import { displayPath, readFileText } from './file-text.ts'
+import { jsonSource, parseJson } from './json-source.ts'
+import type { Example, JsonSchema } from './model.ts'
+import { isInside } from './schema-store.ts'
+import type { Path, Source } from './source.ts'
+import { compileSchema } from './validator.ts'
+import { producerView } from './views.ts'
+import { parseYaml } from './yaml-source.ts'
+
+/** What examples belong to. */
+export interface ExampleOwner {
+  readonly name: string
+  /** Undefined where the schema could not be read; then examples are read, not judged. */
+  readonly schema: JsonSchema | undefined
+}
+
+/** An example with the way back to its text. */
+interface Placed {
+  readonly example: Example
+  readonly source: Source
+  readonly prefix: Path
+}
+
+/**
+ * Reads the examples of an event or command, given as a file, a glob, or a list of files and values, and holds
+ * each against the producer's view of the schema. Files come in the order of their names.
+ */
+export function readExamples(
+  context: ReadContext,
+  value: Json | undefined,
+  path: Path,
+  owner: ExampleOwner,
+): Example[] {
+  const placed: Placed[] = []
+  if (typeof value === 'string') placed.push(...readGlob(context, value, path))
+  else if (Array.isArray(value)) {
+    for (const [at, item] of (value as readonly Json[]).entries()) {
+      if (typeof item === 'string' && isFileReference(item)) {
+        placed.push(...readGlob(context, item, [...path, at]))
+      } else {
+        placed.push({
+          example: { value: item },
+          source: context.report.source,
+          prefix: [...path, at],
+        })
+      }
+    }
+  }
+  if (owner.schema !== undefined) {
+    for (const each of placed) judge(context, each, owner.name, owner.schema)
+  }
+  return placed.map(({ example }) => example)
+}
+
+function isFileReference(text: string): boolean {
+  return /^\.{1,2}\//.test(text) || /\.(?:json|ya?ml)$/i.test(text)
+}
+
+function readGlob(context: ReadContext, pattern: string, path: Path): Placed[] {
+  const { base, report } = context
+  const isGlob = /[*?[{]/.test(pattern)
+  const files = isGlob
+    ? globSync(pattern, { cwd: base.directory })
+        .map((file) => resolve(base.directory, file))
+        .sort()
+    : [resolve(base.directory, pattern)]
+  if (files.length === 0) {
+    report.add('EXAMPLE_NOT_FOUND', `no file matches \`${pattern}\``, path, {
+      hint: 'Check the pattern: it is relative to this file.',
+    })
+  }
+  const placed: Placed[] = []
+  for (const file of files) {
+    if (!isInside(file, base.jail)) {
+      report.add('REF_OUTSIDE', `\`${pattern}\` leads out of \`${displayPath(base.jail)}\``, path, {
+        hint: 'Keep examples inside the project.',
+      })
+      break
+    }
+    const read = readExample(context, file, path, isGlob)
+    if (read) placed.push(read)
+  }
+  return placed
+}
+
+function readExample(
+  context: ReadContext,
+  path: string,
+  at: Path,
+  isGlob: boolean,
+): Placed | undefined {
+  const file = displayPath(path)
+  const found = readFileText(path)
+  if ('finding' in found) {
+    const isMissing = found.finding.code === 'FILE_NOT_FOUND' && !isGlob
+    if (isMissing) {
+      context.report.add('EXAMPLE_NOT_FOUND', `there is no example file \`${file}\``, at, {
+        hint: 'Check the path: it is relative to this file.',
+      })
+    } else context.findings.push(found.finding)
+    return undefined
+  }
+  if (/\.ya?ml$/i.test(path)) {
+    const { value, report } = parseYaml(found.text, file)
+    context.findings.push(...report.findings)
+    if (value === undefined) return undefined
+    return { example: { file, value }, source: report.source, prefix: [] }
+  }
+  const parsed = parseJson(found.text, file)
+  if ('finding' in parsed) {
+    context.findings.push(parsed.finding)
+    return undefined
+  }
+  return {
+    example: { file, value: parsed.value },
+    source: jsonSource(found.text, file),
+    prefix: [],
+  }
+}
+
+function judge(context: ReadContext, placed: Placed, name: string, schema: JsonSchema): void {
+  const { source, prefix, example } = placed
+  const compiled = compileSchema(producerView(schema), { unevaluated: true })
+  for (const finding of compiled.findings(example.value)) {
+    const inside = parsePointer(finding.pointer ?? '') ?? []
+    const where = [...prefix, ...inside]
+    context.findings.push({
+      ...finding,
+      code: 'EXAMPLE_INVALID',
+      message: `an example of \`${name}\` breaks its schema: ${finding.message}`,
+      pointer: toPointer(where),
+      event: name,
+      ...(source.file === undefined ? {} : { file: source.file }),
+      ...source.place(where),
+    })
+  }
+}
