@@ -1,5 +1,6 @@
 import { agentCodes } from './catalog/agents.ts'
 import { cliCodes } from './catalog/cli.ts'
+import { contractFileCodes } from './catalog/contract-files.ts'
 import { contractCodes } from './catalog/contracts.ts'
 import type { CatalogEntry } from './catalog/entry.ts'
 import { messagingCodes } from './catalog/messaging.ts'
@@ -16,6 +17,7 @@ export const errorCatalog = {
   ...agentCodes,
   ...cliCodes,
   ...contractCodes,
+  ...contractFileCodes,
   ...messagingCodes,
   ...serverCodes,
   ...storeCodes,
