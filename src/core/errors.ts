@@ -6,6 +6,7 @@ import type { CatalogEntry } from './catalog/entry.ts'
 import { messagingCodes } from './catalog/messaging.ts'
 import { serverCodes } from './catalog/server.ts'
 import { storeCodes } from './catalog/store.ts'
+import { testingCodes } from './catalog/testing.ts'
 import type { Finding } from './finding.ts'
 import type { Json } from './json.ts'
 
@@ -21,6 +22,7 @@ export const errorCatalog = {
   ...messagingCodes,
   ...serverCodes,
   ...storeCodes,
+  ...testingCodes,
 } as const satisfies Record<string, CatalogEntry>
 
 export type ErrorCode = keyof typeof errorCatalog
