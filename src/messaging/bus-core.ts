@@ -317,7 +317,7 @@ export class BusCore {
       contract,
       address,
       keyPath,
-      validator: needed(this.#options.producerView.forCommand(name), name),
+      validator: needed(this.#options.producerView.forCommand(name)?.request, name),
       source: producerOf(contract, name, { service: this.#options.service, fallback: undefined }),
     }
     const { record } = this.#factory.make(
@@ -331,7 +331,7 @@ export class BusCore {
         id: record.id,
         command: name,
         contract,
-        validator: this.#options.readerView.forReply(name),
+        validator: this.#options.readerView.forCommand(name)?.reply,
         timeoutMs,
         signal: options.signal,
       },
@@ -366,7 +366,7 @@ export class BusCore {
       reader: createReader({
         contract,
         consumer: { name: command.handler, accepts: anyRange, events: { [name]: { needs: [] } } },
-        validatorOf: (type) => this.#options.readerView.forCommand(type),
+        validatorOf: (type) => this.#options.readerView.forCommand(type)?.request,
       }),
       guard: undefined,
       handlerOf: () => async (message, context) => {
@@ -388,7 +388,7 @@ export class BusCore {
     const address = request.metadata?.reply_to
     if (address === undefined) return
     const failed = 'error' in reply
-    const validator = failed ? undefined : this.#options.producerView.forReply(command)
+    const validator = failed ? undefined : this.#options.producerView.forCommand(command)?.reply
     const spec: OutgoingSpec = {
       type: failed ? errorType(command) : replyType(command),
       contract,
@@ -453,7 +453,7 @@ export class BusCore {
   }
 }
 
-const acceptAll: EventValidator = { check: () => true, findings: () => [] }
+const acceptAll: OutgoingSpec['validator'] = { check: () => true, findings: () => [] }
 
 async function answerOf(work: () => unknown): Promise<{ data: unknown } | { error: unknown }> {
   try {

@@ -5,11 +5,14 @@ import type { Clock } from '../core/clock.ts'
 import { errorMessage, isTreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import { uuidFromDigest } from '../core/ids.ts'
+import type { Json } from '../core/json.ts'
 import { valueAt } from '../core/json.ts'
 import { currentMessageContext, outgoingTraceparent } from '../core/trace.ts'
 import type { KnownEvent } from './catalogue.ts'
 import { dedupWindowMsDefault } from './topology.ts'
 import type { DeadLetter, OutgoingRecord } from './transport.ts'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** What came from outside. */
 export interface IngestInput {
@@ -95,13 +98,31 @@ function messageOf(input: IngestInput, id: string, options: IngestOptions): Mess
     source: input.source,
     timestamp: options.nextTimestamp(),
     correlation_id: inherited?.correlationId ?? options.nextId(),
-    data: parseJson(input.bytes),
+    data: jsonOf(input.bytes),
     metadata: {
       schema_version: known.contract.version,
       ...(inherited?.causationId === undefined ? {} : { causation_id: inherited.causationId }),
       ...(traceparent === undefined ? {} : { traceparent }),
     },
   }
+}
+
+/** Throws a refusal with the finding where the bytes are no UTF-8 or no JSON. */
+function jsonOf(bytes: Uint8Array): Json {
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    throw refusal({
+      code: 'UNDECODABLE',
+      severity: 'error',
+      pointer: '',
+      message: 'the bytes are not UTF-8',
+    })
+  }
+  const parsed = parseJson(text)
+  if ('finding' in parsed) throw refusal({ pointer: '', ...parsed.finding })
+  return parsed.value
 }
 
 function recordOf(message: Message, input: IngestInput, known: KnownEvent): OutgoingRecord {
@@ -164,12 +185,20 @@ function refused(
   }
 }
 
-function tooLarge(input: IngestInput, options: IngestOptions): { refusal: Finding[] } {
-  const message = `${input.bytes.byteLength} bytes came, and ${options.messageBytesMax} are allowed`
-  return { refusal: [{ code: 'MESSAGE_TOO_LARGE', severity: 'error', message }] }
+interface Refusal {
+  readonly refusal: readonly Finding[]
 }
 
-function isRefusal(error: unknown): error is { refusal: Finding[] } {
+function refusal(finding: Finding): Refusal {
+  return { refusal: [finding] }
+}
+
+function tooLarge(input: IngestInput, options: IngestOptions): Refusal {
+  const message = `${input.bytes.byteLength} bytes came, and ${options.messageBytesMax} are allowed`
+  return refusal({ code: 'MESSAGE_TOO_LARGE', severity: 'error', message })
+}
+
+function isRefusal(error: unknown): error is Refusal {
   return typeof error === 'object' && error !== null && 'refusal' in error
 }
 

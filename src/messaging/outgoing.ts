@@ -18,7 +18,7 @@ export interface OutgoingSpec {
   readonly contract: Contract
   readonly address: string
   readonly keyPath: string | undefined
-  readonly validator: EventValidator
+  readonly validator: Pick<EventValidator, 'check' | 'findings'>
   readonly source: string
 }
 /** A message that is valid and fits, ready to be sent. */

@@ -1,5 +1,5 @@
 import type { Consumer, Contract, EventValidator, Message } from '../contracts/index.ts'
-import { decodeEnvelope, versionSatisfies } from '../contracts/index.ts'
+import { decodeEnvelope, satisfies } from '../contracts/index.ts'
 import { errorMessage, isTreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import { valueAt } from '../core/json.ts'
@@ -34,8 +34,7 @@ export function createReader(options: ReaderOptions): Reader {
   function isReadable(version: string): boolean {
     const known = readable.get(version)
     if (known !== undefined) return known
-    const verdict =
-      sameMajor(version, contract.version) || versionSatisfies(version, consumer.accepts)
+    const verdict = sameMajor(version, contract.version) || satisfies(version, consumer.accepts)
     if (readable.size < versionsMax) readable.set(version, verdict)
     return verdict
   }
