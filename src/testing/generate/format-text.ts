@@ -1,0 +1,55 @@
+import type { Dice } from './dice.ts'
+
+const two = (value: number): string => String(value).padStart(2, '0')
+const names = ['ada', 'grace', 'linus', 'margaret', 'edsger', 'barbara', 'alan', 'katherine']
+const places = ['example.com', 'example.org', 'example.net', 'shop.example', 'docs.example']
+const nouns = ['orders', 'reports', 'items', 'guides', 'releases', 'notes']
+
+const name = (luck: Dice): string => luck.pick(names) as string
+const place = (luck: Dice): string => luck.pick(places) as string
+const noun = (luck: Dice): string => luck.pick(nouns) as string
+const hex = (luck: Dice, count: number): string =>
+  Array.from({ length: count }, () => luck.between(0, 15).toString(16)).join('')
+
+const day = (luck: Dice): string => `2026-${two(luck.between(1, 12))}-${two(luck.between(1, 28))}`
+const timeOfDay = (luck: Dice): string =>
+  `${two(luck.between(0, 23))}:${two(luck.between(0, 59))}:${two(luck.between(0, 59))}Z`
+const uuid = (luck: Dice): string =>
+  `${hex(luck, 8)}-${hex(luck, 4)}-4${hex(luck, 3)}-${luck.pick(['8', '9', 'a', 'b'])}${hex(luck, 3)}-${hex(luck, 12)}`
+const uri = (luck: Dice): string => `https://${place(luck)}/${noun(luck)}/${luck.between(1, 9999)}`
+
+const makers: Readonly<Record<string, (luck: Dice) => string>> = {
+  'date-time': (luck) => `${day(luck)}T${timeOfDay(luck)}`,
+  date: day,
+  time: timeOfDay,
+  duration: (luck) => `PT${luck.between(1, 120)}${luck.pick(['S', 'M', 'H'])}`,
+  uuid,
+  email: (luck) => `${name(luck)}.${luck.between(1, 999)}@${place(luck)}`,
+  'idn-email': (luck) => `${name(luck)}@${place(luck)}`,
+  hostname: (luck) => `${noun(luck)}${luck.between(1, 99)}.${place(luck)}`,
+  'idn-hostname': place,
+  // Addresses of documentation (RFC 5737, RFC 3849): nobody's machine is behind them.
+  ipv4: (luck) => `192.0.2.${luck.between(1, 254)}`,
+  ipv6: (luck) => `2001:db8::${hex(luck, 4)}`,
+  uri,
+  iri: uri,
+  'uri-reference': (luck) => `/${noun(luck)}/${luck.between(1, 9999)}`,
+  'iri-reference': (luck) => `/${noun(luck)}/${luck.between(1, 9999)}`,
+  'uri-template': (luck) => `https://${place(luck)}/${noun(luck)}{/id}`,
+  'json-pointer': (luck) => `/${noun(luck)}/${luck.between(0, 9)}`,
+  'relative-json-pointer': (luck) => `${luck.between(0, 3)}/${noun(luck)}`,
+  regex: (luck) => `^${noun(luck)}[0-9]+$`,
+}
+
+/** Formats that name one thing and no other: taking them from an example would make two fakes one thing. */
+export const identifyingFormats: ReadonlySet<string> = new Set(['uuid'])
+
+/** A text of the format; undefined for one that is not known. */
+export function formatText(format: string, luck: Dice): string | undefined {
+  return makers[format]?.(luck)
+}
+
+/** A text that reads like one: a word or two. */
+export function plainText(luck: Dice): string {
+  return luck.chance(0.5) ? noun(luck) : `${name(luck)} ${noun(luck)}`
+}
