@@ -1,0 +1,381 @@
+import type { CommandSpec, OptionSpec } from './command.ts'
+
+const contracts = {
+  kind: 'list',
+  value: 'PATH',
+  summary: 'Contract file, folder or pack:NAME; may be given several times. Default ./contracts',
+} as const satisfies OptionSpec
+const transport = {
+  kind: 'text',
+  value: 'URL',
+  summary: 'Where messages travel: sqlite:FILE, memory:, or a broker. Default sqlite:./treaty.db',
+} as const satisfies OptionSpec
+const profile = {
+  kind: 'text',
+  value: 'NAME',
+  choices: ['default', 'seed-compat', 'strict-ids'],
+  summary: 'How strictly ids are read. Default: default',
+} as const satisfies OptionSpec
+const service = {
+  kind: 'text',
+  value: 'NAME',
+  summary: 'The producer that speaks. Default: the only one that the contract names',
+} as const satisfies OptionSpec
+const store = {
+  kind: 'text',
+  value: 'FILE|URL',
+  summary: 'Where state is kept: a file or sqlite:FILE. Default: beside the embedded broker',
+} as const satisfies OptionSpec
+const deadConsumer = {
+  kind: 'text',
+  value: 'NAME',
+  summary: 'Only dead letters of this consumer',
+} as const satisfies OptionSpec
+const serving = {
+  port: {
+    kind: 'integer',
+    value: 'N',
+    min: 0,
+    max: 65_535,
+    summary: 'Port; 0 takes a free one. Default 4400',
+  },
+  host: {
+    kind: 'text',
+    value: 'H',
+    summary: 'Address to listen on; another than loopback needs server.keys. Default 127.0.0.1',
+  },
+  store,
+  contracts,
+  transport,
+} as const satisfies Record<string, OptionSpec>
+
+/** Every command, without its code: help, parsing, documentation and completion are made from it. */
+export const commandTable = {
+  init: {
+    summary: 'Make a project that runs: contract, handlers, configuration',
+    positionals: {
+      directory: { summary: 'Folder to fill. Default: the current one', optional: true },
+    },
+    options: {
+      yes: { kind: 'flag', summary: 'Ask nothing, take the defaults' },
+      name: {
+        kind: 'text',
+        value: 'NAME',
+        summary: 'Name of the project. Default: that of the folder',
+      },
+    },
+    examples: [
+      [
+        'treaty init shop --yes',
+        'a project in ./shop; then: cd shop && npm install && npx treaty dev',
+      ],
+    ],
+  },
+  dev: {
+    summary: 'Run everything, reloading when a contract or handler changes',
+    options: { ...serving, fresh: { kind: 'flag', summary: 'Begin with an empty store' } },
+    examples: [
+      ['treaty dev', 'contracts, handlers, broker and API of this project in one process'],
+    ],
+    stream: 'live',
+  },
+  start: {
+    summary: 'Run everything: broker, handlers, services and API',
+    description:
+      'Prints `ready http://…` once it answers. Ctrl-C drains. A second start on the same store goes on where the first stopped.',
+    options: { ...serving, fresh: { kind: 'flag', summary: 'Begin with an empty store' } },
+    examples: [['treaty start --port 4411 --store shop.db', 'on another port and file']],
+    stream: 'live',
+  },
+  serve: {
+    summary: 'Run the API and the registry, without handlers',
+    options: serving,
+    examples: [
+      ['treaty serve --host 0.0.0.0', 'for others; needs server.keys in the configuration'],
+    ],
+    stream: 'live',
+  },
+  check: {
+    summary: 'Find every mistake in contracts, with its place',
+    positionals: { path: { summary: 'File or folder. Default: --contracts', optional: true } },
+    options: { contracts },
+    examples: [
+      ['treaty check', 'all contracts of this project; exit 3 when there are errors'],
+      ['treaty check contracts/orders.yaml --json', 'one file, for a program'],
+    ],
+  },
+  'contract show': {
+    summary: 'List the contracts, or show one of them',
+    positionals: { id: { summary: 'Contract id. Default: a list of all', optional: true } },
+    options: { contracts },
+    examples: [
+      [
+        'treaty contract show shop.orders',
+        'who produces, who consumes, and what happens on failure',
+      ],
+    ],
+  },
+  'contract docs': {
+    summary: 'Write a contract as Markdown, in the seven sections',
+    positionals: { id: { summary: 'Contract id. Default: all', optional: true } },
+    options: {
+      contracts,
+      out: {
+        kind: 'text',
+        value: 'DIR',
+        summary: 'Folder for one file for each contract. Default: standard output',
+      },
+    },
+    examples: [
+      ['treaty contract docs shop.orders > orders.md', 'one contract, to standard output'],
+    ],
+  },
+  gen: {
+    summary: 'Write TypeScript types for the contracts',
+    options: {
+      contracts,
+      out: {
+        kind: 'text',
+        value: 'FILE',
+        summary: 'File to write; - is standard output. Default treaty.gen.d.ts',
+      },
+    },
+    examples: [['treaty gen', 'then openBus<Contracts>() knows events, data and consumers']],
+  },
+  validate: {
+    summary: 'Say whether messages satisfy their contract, and where not',
+    description: 'Takes one message, an array of messages, or one message a line.',
+    positionals: { file: { summary: 'File with messages; - is standard input' } },
+    options: {
+      contracts,
+      pack: {
+        kind: 'text',
+        value: 'NAME',
+        summary: 'Contracts that Treaty ships: agent-platform, a2a-v1, github-webhooks',
+      },
+      profile,
+    },
+    examples: [
+      ['treaty validate message.json', 'against the contracts of this project'],
+      [
+        'treaty validate - --pack agent-platform --json < message.json',
+        'against the 25 agent events',
+      ],
+    ],
+  },
+  publish: {
+    summary: 'Publish one message, or one for each line of data',
+    description:
+      'Each line of the output follows the durable acknowledgement of its message. With --jsonl a bad line is refused and named, and the rest goes on.',
+    positionals: { event: { summary: 'Name of the event' } },
+    options: {
+      data: {
+        kind: 'text',
+        value: 'JSON|@FILE|-',
+        summary: 'The data: JSON, @ and a file, or - for standard input',
+      },
+      jsonl: { kind: 'flag', summary: 'Each line of --data is the data of one message' },
+      key: { kind: 'text', value: 'K', summary: 'Partition key, where the contract names none' },
+      id: { kind: 'text', value: 'ID', summary: 'Message id, to send again what was sent before' },
+      priority: {
+        kind: 'text',
+        value: 'LEVEL',
+        choices: ['low', 'normal', 'high', 'critical'],
+        summary: 'Default normal',
+      },
+      ttl: {
+        kind: 'duration',
+        value: 'DURATION',
+        summary: 'Time after which it must not be handled any more',
+      },
+      delay: {
+        kind: 'duration',
+        value: 'DURATION',
+        summary: 'Time before which it is not handed out',
+      },
+      correlationId: { kind: 'text', value: 'ID', summary: 'Correlation id. Default: a new one' },
+      service,
+      contracts,
+      transport,
+      profile,
+    },
+    examples: [
+      [`treaty publish order.placed --data '{"orderId":"o-1"}'`, 'one message'],
+      [
+        'treaty publish order.placed --data - --jsonl < orders.jsonl',
+        'many, as fast as the broker takes them',
+      ],
+    ],
+    stream: 'lines',
+  },
+  consume: {
+    summary: 'Hand messages of a consumer to standard output or to a command',
+    description:
+      'A message is acknowledged after its line is written out; with --exec after the command has ended with 0. Another exit is a failed attempt, tried again as the contract says. Ctrl-C finishes what has begun and gives the rest back.',
+    positionals: { consumer: { summary: 'Name of the consumer, as the contract has it' } },
+    options: {
+      events: {
+        kind: 'list',
+        value: 'E,…',
+        summary: 'Only these events; the others are acknowledged unseen',
+      },
+      max: { kind: 'integer', value: 'N', min: 1, summary: 'End after N messages' },
+      idleExit: {
+        kind: 'duration',
+        value: 'MS',
+        summary: 'End when nothing has come for so long and nothing waits for a retry',
+      },
+      exec: {
+        kind: 'text',
+        value: 'CMD',
+        summary: 'Run CMD by /bin/sh -c for each message, which it gets on standard input',
+      },
+      concurrency: {
+        kind: 'integer',
+        value: 'N',
+        min: 1,
+        max: 10_000,
+        summary: 'Messages at work at the same time. Default 16',
+      },
+      drain: {
+        kind: 'duration',
+        value: 'DURATION',
+        summary: 'How long Ctrl-C waits for what has begun. Default 25s',
+      },
+      contracts,
+      transport,
+      profile,
+    },
+    examples: [
+      ['treaty consume billing', 'print messages as they come'],
+      ['treaty consume billing --exec ./invoice.sh --max 10', 'ten messages, each to a program'],
+      ['treaty consume billing --idle-exit 2s --json | jq .data', 'what is there, then end'],
+    ],
+    stream: 'lines',
+  },
+  tail: {
+    summary: 'Show messages as they are published, without consuming them',
+    options: {
+      event: { kind: 'text', value: 'E', summary: 'Only this event' },
+      correlationId: { kind: 'text', value: 'ID', summary: 'Only this correlation id' },
+      all: { kind: 'flag', summary: 'Begin with what is still kept' },
+      max: { kind: 'integer', value: 'N', min: 1, summary: 'End after N messages' },
+      contracts,
+      transport,
+    },
+    examples: [['treaty tail --event order.placed', 'look without touching']],
+    stream: 'lines',
+  },
+  trace: {
+    summary: 'Show all messages of one correlation id, causes before effects',
+    positionals: { correlationId: { summary: 'Correlation id' } },
+    options: { contracts, transport },
+    examples: [
+      [
+        'treaty trace 5d976e66-8c32-483f-a9d1-8feaade0e1e0',
+        'what led to what, and where it stands',
+      ],
+    ],
+  },
+  'dead list': {
+    summary: 'List dead letters, the latest first',
+    options: {
+      consumer: deadConsumer,
+      event: { kind: 'text', value: 'E', summary: 'Only dead letters of this event' },
+      reason: { kind: 'text', value: 'CODE', summary: 'Only this reason' },
+      limit: { kind: 'integer', value: 'N', min: 1, max: 1000, summary: 'At most N. Default 50' },
+      cursor: {
+        kind: 'text',
+        value: 'CURSOR',
+        summary: 'Go on after the page that gave this cursor',
+      },
+      contracts,
+      transport,
+    },
+    examples: [['treaty dead list --consumer billing', 'what billing could not handle']],
+  },
+  'dead show': {
+    summary: 'Show one dead letter: its message, why it died, and where',
+    positionals: { id: { summary: 'Id of the dead letter' } },
+    options: { consumer: deadConsumer, contracts, transport },
+    examples: [['treaty dead show ID', 'with the bytes that died']],
+  },
+  'dead replay': {
+    summary: 'Hand a dead letter to its consumer again, under the same id',
+    positionals: { id: { summary: 'Id of the dead letter' } },
+    options: { consumer: deadConsumer, contracts, transport },
+    examples: [['treaty dead replay ID', 'after its cause is mended']],
+  },
+  'dead discard': {
+    summary: 'Delete a dead letter for good',
+    positionals: { id: { summary: 'Id of the dead letter' } },
+    options: { consumer: deadConsumer, contracts, transport },
+    examples: [['treaty dead discard ID', 'it cannot be had back']],
+  },
+  stats: {
+    summary: 'Show the ledger: what was published, handled, retried, dead, waiting',
+    options: { contracts, transport },
+    examples: [['treaty stats', 'by event and consumer']],
+  },
+  'store backup': {
+    summary: 'Copy the store to a file while others go on using it',
+    positionals: { file: { summary: 'File to write; must not exist yet' } },
+    options: { store, transport },
+    examples: [['treaty store backup treaty-backup.db', 'a consistent snapshot']],
+  },
+  doctor: {
+    summary: 'Look for what is wrong around this project, and say how to mend it',
+    options: { contracts, transport, store },
+    examples: [['treaty doctor', 'exit 3 when something failed']],
+  },
+  explain: {
+    summary: 'Print the long text of an error code',
+    positionals: {
+      code: {
+        summary: 'Code, as findings and errors carry it. Default: a list of all',
+        optional: true,
+      },
+    },
+    examples: [['treaty explain SCHEMA_MISMATCH', 'what it means and what to do']],
+  },
+} as const satisfies Record<string, CommandSpec>
+
+export type CommandTable = typeof commandTable
+export type CommandName = keyof CommandTable
+
+/** The names under headings, in the order in which help shows them. */
+export const commandGroups: readonly (readonly [title: string, names: readonly CommandName[]])[] = [
+  ['Begin and run', ['init', 'dev', 'start', 'serve', 'doctor']],
+  ['Contracts', ['check', 'contract show', 'contract docs', 'gen', 'validate']],
+  ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
+  ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
+  ['Store and errors', ['store backup', 'explain']],
+]
+
+/** The flag of an option: `idleExit` is `--idle-exit`. */
+export function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+/** The spec of a command, widened. */
+export function specOf(name: CommandName): CommandSpec {
+  return commandTable[name]
+}
+
+/** Options that every command takes, as help and documentation show them. */
+export const globalOptions = {
+  json: { kind: 'flag', summary: 'Print JSON: one object, or one a line' },
+  config: {
+    kind: 'text',
+    value: 'FILE',
+    summary: 'Configuration file. Default treaty.config.yaml or treaty.config.ts',
+  },
+  cwd: { kind: 'text', value: 'DIR', summary: 'Work as if started in DIR' },
+  quiet: { kind: 'flag', summary: 'No notes on standard error' },
+  verbose: { kind: 'flag', summary: 'Stack traces and causes' },
+  noColor: { kind: 'flag', summary: 'No colours' },
+  noInput: { kind: 'flag', summary: 'Never ask' },
+  timeout: { kind: 'duration', value: 'DURATION', summary: 'Give up after so long' },
+  help: { kind: 'flag', summary: 'Show help' },
+  version: { kind: 'flag', summary: 'Show the version' },
+} as const satisfies Record<string, OptionSpec>

@@ -1,0 +1,56 @@
+/** A configuration as `treaty.config.ts` gives it; the keys are those of `treaty.config.yaml`. Paths are meant from its folder. */
+export interface Config {
+  /** Contract files, folders, or `pack:NAME`. Default `./contracts`. */
+  readonly contracts?: string | readonly string[]
+  /** Default `sqlite:./treaty.db`. Secrets by reference: `postgres://app:secret://env/DB_PASSWORD@db/app`. */
+  readonly transport?: string
+  /** Default: beside the embedded broker. */
+  readonly store?: string
+  /** Name of the producer that this project speaks for. */
+  readonly service?: string
+  readonly profile?: 'default' | 'seed-compat' | 'strict-ids'
+  /** Modules that export `handlers`: by consumer, then by event. */
+  readonly handlers?: string | readonly string[]
+  /** Modules that export `run` and bring messages in from outside. */
+  readonly feeds?: string | readonly string[]
+  /** Programs of their own, started and kept running by `treaty start` and `treaty dev`. */
+  readonly services?: Readonly<
+    Record<
+      string,
+      {
+        readonly command?: string
+        readonly module?: string
+        readonly args?: readonly string[]
+        readonly env?: Readonly<Record<string, string>>
+        /** Default `on-failure`. */
+        readonly restart?: 'always' | 'on-failure' | 'never'
+        readonly cwd?: string
+      }
+    >
+  >
+  readonly server?: {
+    /** Default 4400. */
+    readonly port?: number
+    /** Default `127.0.0.1`; another needs `keys`. */
+    readonly host?: string
+    readonly allowedHosts?: string | readonly string[]
+    readonly keys?: readonly {
+      readonly name: string
+      readonly scopes: readonly ('read' | 'write' | 'metrics')[]
+      /** A secret reference; never the key itself. */
+      readonly key?: string
+      readonly sha256?: string
+    }[]
+  }
+  readonly limits?: {
+    /** Bytes; default 1 MiB. */
+    readonly messageBytesMax?: number
+    /** How long a shutdown waits for what has begun; default `30s`. */
+    readonly drain?: string
+  }
+}
+
+/** Gives types to a configuration in the editor: `export default defineConfig({ … })`. Checked when it is loaded. */
+export function defineConfig(config: Config): Config {
+  return config
+}

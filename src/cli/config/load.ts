@@ -1,0 +1,167 @@
+import { dirname, isAbsolute, resolve } from 'node:path'
+import type { Profile } from '../../contracts/index.ts'
+import { parseDuration } from '../../core/duration.ts'
+import { TreatyError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/json.ts'
+import type { Masker } from '../masking.ts'
+import type { Config } from './define-config.ts'
+import { readConfigFile } from './file.ts'
+import type { KeySettings, ServiceSettings, Settings } from './settings.ts'
+
+const defaults = {
+  contracts: './contracts',
+  transport: 'sqlite:./treaty.db',
+  profile: 'default',
+  port: 4400,
+  host: '127.0.0.1',
+  restart: 'on-failure',
+} as const
+
+export interface LoadSettingsOptions {
+  /** Absolute; flags and environment mean their paths from here. */
+  readonly cwd: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** What `--config` names. */
+  readonly configFile?: string | undefined
+  /** Arguments of the command; those that are also settings override the file. */
+  readonly args: Readonly<Record<string, unknown>>
+  readonly masker: Masker
+}
+
+/**
+ * Merges flags > environment (`TREATY_…`) > file > defaults. Paths come out absolute, secret references unresolved.
+ *
+ * @throws CONFIG_INVALID · CONFIG_UNREADABLE
+ */
+export async function loadSettings(options: LoadSettingsOptions): Promise<Settings> {
+  const { cwd, environment, args } = options
+  const file = await readConfigFile(cwd, options.configFile ?? environment.TREATY_CONFIG)
+  const config = (file?.value ?? {}) as Config
+  const folder = file === undefined ? cwd : dirname(file.path)
+  const flag = (name: string) => (typeof args[name] === 'string' ? args[name] : undefined)
+  /** Flag, then environment, then file; each with the folder that its paths are meant from. */
+  const pick = (name: 'transport' | 'store', variable: string) => {
+    const outer = flag(name) ?? environment[variable]
+    if (outer !== undefined) return absoluteUrl(outer, cwd)
+    const inner = config[name]
+    return inner === undefined ? undefined : absoluteUrl(inner, folder)
+  }
+  const transport = pick('transport', 'TREATY_TRANSPORT') ?? absoluteUrl(defaults.transport, folder)
+  const store = pick('store', 'TREATY_STORE')
+  for (const url of [transport, store]) if (url !== undefined) options.masker.addPassword(url)
+  const service = flag('service') ?? environment.TREATY_SERVICE ?? config.service
+  const drainMs =
+    config.limits?.drain === undefined ? undefined : parseDuration(config.limits.drain)
+  const { messageBytesMax } = config.limits ?? {}
+  return {
+    ...(file === undefined ? {} : { file: file.path }),
+    folder,
+    contracts: contractPaths(options, config, folder),
+    transport,
+    ...(store === undefined ? {} : { store: hasScheme(store) ? store : `sqlite:${store}` }),
+    ...(service === undefined ? {} : { service }),
+    profile: (flag('profile') ??
+      profileFrom(environment) ??
+      config.profile ??
+      defaults.profile) as Profile,
+    handlers: asList(config.handlers).map((path) => resolve(folder, path)),
+    feeds: asList(config.feeds).map((path) => resolve(folder, path)),
+    services: Object.entries(config.services ?? {}).map(([name, service]) =>
+      serviceOf(name, service, folder),
+    ),
+    server: serverOf(options, config),
+    limits: {
+      ...(messageBytesMax === undefined ? {} : { messageBytesMax }),
+      ...(drainMs === undefined ? {} : { drainMs }),
+    },
+    fileSettings: countLeaves(file?.value ?? {}),
+  }
+}
+
+function contractPaths(
+  { cwd, environment, args }: LoadSettingsOptions,
+  config: Config,
+  folder: string,
+): string[] {
+  const given = Array.isArray(args.contracts) ? (args.contracts as string[]) : undefined
+  const outer = given ?? environment.TREATY_CONTRACTS?.split(',').map((path) => path.trim())
+  const [paths, from] = outer
+    ? [outer, cwd]
+    : [asList(config.contracts ?? defaults.contracts), folder]
+  return paths.map((path) => (path.startsWith('pack:') ? path : resolve(from, path)))
+}
+
+function profileFrom(environment: LoadSettingsOptions['environment']): string | undefined {
+  const profile = environment.TREATY_PROFILE
+  if (profile === undefined || ['default', 'seed-compat', 'strict-ids'].includes(profile))
+    return profile
+  throw new TreatyError('CONFIG_INVALID', 'the environment variable TREATY_PROFILE is no profile', {
+    hint: 'Use default, seed-compat or strict-ids.',
+  })
+}
+
+function serverOf({ environment, args }: LoadSettingsOptions, config: Config): Settings['server'] {
+  const { server = {} } = config
+  const port = environment.TREATY_PORT
+  if (port !== undefined && (!/^\d+$/.test(port) || Number(port) > 65_535)) {
+    throw new TreatyError('CONFIG_INVALID', 'the environment variable TREATY_PORT is no port', {
+      hint: 'Use a whole number from 0 to 65535.',
+    })
+  }
+  return {
+    port:
+      (args.port as number | undefined) ??
+      (port === undefined ? server.port : Number(port)) ??
+      defaults.port,
+    host:
+      (args.host as string | undefined) ?? environment.TREATY_HOST ?? server.host ?? defaults.host,
+    keys: (server.keys ?? []).map(
+      (key): KeySettings => ({ ...key, scopes: asList(key.scopes) as KeySettings['scopes'] }),
+    ),
+    allowedHosts: asList(server.allowedHosts),
+  }
+}
+
+function serviceOf(
+  name: string,
+  service: NonNullable<Config['services']>[string],
+  folder: string,
+): ServiceSettings {
+  const { command, module, args, env, restart, cwd } = service
+  return {
+    name,
+    ...(command === undefined ? {} : { command }),
+    ...(module === undefined ? {} : { module: resolve(folder, module) }),
+    args: args ?? [],
+    env: env ?? {},
+    restart: restart ?? defaults.restart,
+    cwd: resolve(folder, cwd ?? '.'),
+  }
+}
+
+function asList<Item>(value: Item | readonly Item[] | undefined): readonly Item[] {
+  if (value === undefined) return []
+  return Array.isArray(value) ? (value as readonly Item[]) : [value as Item]
+}
+
+function hasScheme(url: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:/i.test(url)
+}
+
+/** `sqlite:./x.db` and plain paths become absolute; other URLs stay as they are. */
+function absoluteUrl(url: string, from: string): string {
+  if (!hasScheme(url)) return resolve(from, url)
+  const path = /^sqlite:(?:\/\/(?=\/))?(.+)$/i.exec(url)?.[1]
+  return path === undefined || isAbsolute(path) ? url : `sqlite:${resolve(from, path)}`
+}
+
+function countLeaves(value: JsonObject): number {
+  return Object.values(value).reduce<number>(
+    (sum, inner) =>
+      sum +
+      (typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+        ? countLeaves(inner as JsonObject)
+        : 1),
+    0,
+  )
+}

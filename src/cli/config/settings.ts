@@ -1,0 +1,57 @@
+import type { Profile } from '../../contracts/index.ts'
+
+/** A program of this project that `start` and `dev` run as a process of its own. */
+export interface ServiceSettings {
+  readonly name: string
+  /** Run by /bin/sh -c; either this or `module`. */
+  readonly command?: string
+  /** Absolute path of a module that Node runs. */
+  readonly module?: string
+  readonly args: readonly string[]
+  /** Added to the environment; secret references are still unresolved. */
+  readonly env: Readonly<Record<string, string>>
+  /** Default `on-failure`. */
+  readonly restart: 'always' | 'on-failure' | 'never'
+  /** Absolute. Default: the folder of the configuration file. */
+  readonly cwd: string
+}
+
+/** An API key as configured: by secret reference, or as a digest. */
+export interface KeySettings {
+  readonly name: string
+  readonly scopes: readonly ('read' | 'write' | 'metrics')[]
+  /** `secret://env/NAME` or `secret://file/PATH`. */
+  readonly key?: string
+  /** SHA-256 of the key, in hex. */
+  readonly sha256?: string
+}
+
+/** The merged configuration: flags > environment > file > defaults. Secret references are still unresolved. */
+export interface Settings {
+  /** The configuration file, absolute; absent when there is none. */
+  readonly file?: string
+  /** Folder of the configuration file, else the working directory; absolute. */
+  readonly folder: string
+  /** Absolute files or folders, and `pack:NAME`. */
+  readonly contracts: readonly string[]
+  /** URL; the path of an embedded one is absolute. */
+  readonly transport: string
+  /** Absent: beside the embedded broker. */
+  readonly store?: string
+  readonly service?: string
+  readonly profile: Profile
+  /** Absolute paths of modules whose exports are handlers by consumer. */
+  readonly handlers: readonly string[]
+  /** Absolute paths of modules that bring messages in from outside; each exports `run`. */
+  readonly feeds: readonly string[]
+  readonly services: readonly ServiceSettings[]
+  readonly server: {
+    readonly port: number
+    readonly host: string
+    readonly keys: readonly KeySettings[]
+    readonly allowedHosts: readonly string[]
+  }
+  readonly limits: { readonly messageBytesMax?: number; readonly drainMs?: number }
+  /** Number of settings that the file gives, for people. */
+  readonly fileSettings: number
+}

@@ -1,0 +1,29 @@
+import type { Command } from './command.ts'
+import type { CommandName, CommandTable } from './command-table.ts'
+
+/** Loads the code of one command; nothing else is imported before it is needed. */
+export const loaders: {
+  readonly [Name in CommandName]: () => Promise<Command<CommandTable[Name]>>
+} = {
+  init: async () => (await import('./commands/init.ts')).init,
+  dev: async () => (await import('./commands/dev.ts')).dev,
+  start: async () => (await import('./commands/start.ts')).start,
+  serve: async () => (await import('./commands/serve.ts')).serve,
+  check: async () => (await import('./commands/check.ts')).check,
+  'contract show': async () => (await import('./commands/contract-show.ts')).contractShow,
+  'contract docs': async () => (await import('./commands/contract-docs.ts')).contractDocs,
+  gen: async () => (await import('./commands/gen.ts')).gen,
+  validate: async () => (await import('./commands/validate.ts')).validate,
+  publish: async () => (await import('./commands/publish.ts')).publish,
+  consume: async () => (await import('./commands/consume.ts')).consume,
+  tail: async () => (await import('./commands/tail.ts')).tail,
+  trace: async () => (await import('./commands/trace.ts')).trace,
+  'dead list': async () => (await import('./commands/dead-list.ts')).deadList,
+  'dead show': async () => (await import('./commands/dead-show.ts')).deadShow,
+  'dead replay': async () => (await import('./commands/dead-settle.ts')).deadReplay,
+  'dead discard': async () => (await import('./commands/dead-settle.ts')).deadDiscard,
+  stats: async () => (await import('./commands/stats.ts')).stats,
+  'store backup': async () => (await import('./commands/store-backup.ts')).storeBackup,
+  doctor: async () => (await import('./commands/doctor.ts')).doctor,
+  explain: async () => (await import('./commands/explain.ts')).explain,
+}

@@ -1,0 +1,59 @@
+import { resolveSecrets } from '../core/secret.ts'
+
+/** Knows the secrets of this run, so that they can be replaced in text that is about to be printed. */
+export interface Masker {
+  /** From now on this value is never printed; also not percent-encoded or as part of a JSON string. */
+  add(secret: string): void
+  /** Resolves secret references and remembers what they stand for. @throws SECRET_NOT_FOUND */
+  reveal(text: string, environment: Readonly<Record<string, string | undefined>>): string
+  /** Remembers the password of a URL, if it has one. */
+  addPassword(url: string): void
+  mask(text: string): string
+}
+
+/** Shorter values are not looked for: masking every `a` of a text would hide nothing and garble everything. */
+const secretCharactersMin = 4
+
+const referencePattern = /secret:\/\/(?:env|file)\/[^\s"'@?#&]+/g
+
+/**
+ * The second line of defence: errors of drivers and of the runtime may carry a URL or a key that
+ * was revealed to them. The first line is that our own texts never hold one.
+ */
+export function createMasker(): Masker {
+  const secrets = new Set<string>()
+  function add(secret: string): void {
+    if (secret.length < secretCharactersMin) return
+    secrets.add(secret)
+    secrets.add(encodeURIComponent(secret))
+    secrets.add(JSON.stringify(secret).slice(1, -1))
+  }
+  return {
+    add,
+    reveal(text, environment) {
+      for (const [reference] of text.matchAll(referencePattern)) {
+        add(resolveSecrets(reference, environment).reveal())
+      }
+      return resolveSecrets(text, environment).reveal()
+    },
+    addPassword(url) {
+      const password = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:([^/@\s]+)@/i.exec(url)?.[1]
+      if (password === undefined || password.startsWith('secret:')) return
+      add(password)
+      add(decoded(password))
+    },
+    mask(text) {
+      let masked = text
+      for (const secret of secrets) masked = masked.replaceAll(secret, '[secret]')
+      return masked
+    },
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // Not percent-encoded: it is what it says.
+  }
+}
