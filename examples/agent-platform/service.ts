@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
 import { type HandlerContext, type Message, type Outcome, openBus } from 'treatyjs'
 
 /** Handles one event. What it publishes carries ids made from its cause, so that a repetition is recognised. */
@@ -69,7 +70,7 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
   const transport = process.env.TREATY_TRANSPORT ?? 'sqlite:./treaty.db'
   const { name } = definition
   const bus = await openBus({
-    contracts: process.env.TREATY_CONTRACTS?.split('\n') ?? './contracts/agent-platform',
+    contracts: fileURLToPath(new URL('../../contracts/agent-platform', import.meta.url)),
     transport,
     service: name,
     leaseMs: Number(process.env.TREATY_LEASE_MS ?? 30_000),

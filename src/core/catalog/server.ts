@@ -123,6 +123,15 @@ export const serverCodes = {
     fix: 'Send an API key, or call from a page of this server.',
     example: 'curl -X POST http://127.0.0.1:4400/api/dead/ID/replay',
   },
+  MODULE_INVALID: {
+    exitCode: 2,
+    status: 500,
+    retryable: false,
+    meaning:
+      'A module that the configuration names under handlers, services or feeds is not there, cannot be loaded, or does not export what it must.',
+    fix: 'Check the path; handlers export `handlers`, feeds export `run`.',
+    example: 'handlers: [src/nope.ts]',
+  },
   DEAD_LETTER_NOT_FOUND: {
     exitCode: 4,
     status: 404,

@@ -1,0 +1,15 @@
+import type { Command } from '../command.ts'
+import type { CommandTable } from '../command-table.ts'
+import { type RunSummary, run } from '../start/run.ts'
+import { packageVersion } from '../start/version.ts'
+
+export const dev: Command<CommandTable['dev'], RunSummary> = {
+  run: (args, context) =>
+    run(context, {
+      command: 'dev',
+      fresh: args.fresh === true,
+      arguments: args,
+      version: packageVersion(),
+      terminal: process.stderr,
+    }),
+}

@@ -1,0 +1,353 @@
+import { errorMessage, isTreatyError } from '../../core/errors.ts'
+import { createServer, type Server } from '../../server/index.ts'
+import type { CommandContext, CommandResult } from '../command.ts'
+import type { Style } from '../style.ts'
+import { bannerText } from './banner.ts'
+import { countsText, deadText, fillTemplate, ledgerTable, logLine, serviceText } from './lines.ts'
+import { makePlan, type StartPlan, type StoreArguments } from './plan.ts'
+import { createModuleReloader, watchFiles } from './reload.ts'
+import { openSession, type Session } from './session.ts'
+import { createStatusLine, type StatusTarget } from './status-line.ts'
+import { putAside, storeFile } from './store-file.ts'
+import { createSupervisor, type ServiceEvent, type Supervisor } from './supervisor.ts'
+import { createBusWatcher } from './watcher.ts'
+
+export interface RunOptions {
+  /** Name of the command, for people. */
+  readonly command: 'start' | 'dev' | 'serve'
+  readonly fresh: boolean
+  readonly arguments: StoreArguments
+  /** Version of the package. */
+  readonly version: string
+  /** Where the status line is drawn. */
+  readonly terminal: StatusTarget
+}
+
+/** What a run came to. */
+export interface RunSummary {
+  readonly url: string
+  readonly published: number
+  readonly handled: number
+  readonly dead: number
+  readonly waiting: number
+}
+
+/**
+ * Runs until the context says stop: port first, so that a taken one touches nothing; then bus, handlers, services,
+ * feeds. A second stop signal kills what has not ended.
+ *
+ * @throws PORT_IN_USE · KEYS_REQUIRED · CONTRACT_INVALID · MODULE_INVALID · the STORE_ codes
+ */
+export async function run(
+  context: CommandContext,
+  options: RunOptions,
+): Promise<CommandResult<RunSummary>> {
+  const startedAt = context.clock.monotonic()
+  const plan = await makePlan(context, options.arguments, options.command !== 'serve')
+  const say = createSpeaker(context, options)
+  const server = createServer({
+    host: plan.host,
+    port: plan.port,
+    keys: plan.keys,
+    allowedHosts: plan.allowedHosts,
+    clock: context.clock,
+    version: options.version,
+    onUnforeseen: (error, id) => say.line('server', `request ${id}: ${errorMessage(error.cause)}`),
+  })
+  const url = await server.listen()
+  const runner = new Runner(context, options, { plan, server, say, url })
+  try {
+    await runner.begin(startedAt)
+    await runner.untilStopped()
+  } finally {
+    await runner.end()
+  }
+  const data = runner.summary()
+  return {
+    data,
+    toText: (style) =>
+      ` ${style.green(style.symbols.ok)} drained: nothing is lost, ${countsOfSummary(data)}`,
+  }
+}
+
+function countsOfSummary({ published, handled, waiting, dead }: RunSummary): string {
+  return `${published} published · ${handled} handled · ${waiting} waiting · ${dead} dead`
+}
+
+/** Prints, with the status line out of the way. */
+interface Speaker {
+  line(
+    subject: string,
+    text: string | ((style: Style) => string),
+    record?: Readonly<Record<string, unknown>>,
+  ): void
+  block(
+    kind: string,
+    text: (style: Style) => string,
+    record: Readonly<Record<string, unknown>>,
+  ): void
+  status(text: string): void
+  /** Resolves when everything is written out. */
+  flush(): Promise<void>
+}
+
+function createSpeaker(context: CommandContext, options: RunOptions): Speaker {
+  const status = createStatusLine(options.terminal, !context.flags.json && !context.flags.quiet)
+  let written: Promise<void> = Promise.resolve()
+  const emit = (
+    record: { kind: string } & Record<string, unknown>,
+    toText: (style: Style) => string,
+  ) => {
+    status.clear()
+    const done = context.emit(record, toText)
+    // A reader that went away is no reason to stop serving.
+    written = Promise.all([written, done.catch(() => {})]).then(() => {})
+  }
+  return {
+    line(subject, text, record = {}) {
+      const now = context.clock.now()
+      emit({ kind: 'line', subject, at: new Date(now).toISOString(), ...record }, (style) =>
+        logLine(style, now, subject, typeof text === 'string' ? text : text(style)),
+      )
+    },
+    block: (kind, text, record) => emit({ kind, ...record }, text),
+    status: (text) => status.show(text),
+    flush: () => {
+      status.clear()
+      return written
+    },
+  }
+}
+
+interface Parts {
+  readonly plan: StartPlan
+  readonly server: Server
+  readonly say: Speaker
+  readonly url: string
+}
+
+class Runner {
+  readonly #context: CommandContext
+  readonly #options: RunOptions
+  readonly #parts: Parts
+  readonly #over = new AbortController()
+  readonly #supervisor: Supervisor
+  #session: Session | undefined
+  #feedsAreDone = false
+  #watching: Promise<void> = Promise.resolve()
+  #stopWatchingFiles: () => void = () => {}
+  #summary: RunSummary
+
+  constructor(context: CommandContext, options: RunOptions, parts: Parts) {
+    this.#context = context
+    this.#options = options
+    this.#parts = parts
+    this.#supervisor = createSupervisor({
+      programs: parts.plan.programs,
+      clock: context.clock,
+      onEvent: (event) => this.#onService(event),
+    })
+    this.#summary = { url: parts.url, published: 0, handled: 0, dead: 0, waiting: 0 }
+  }
+
+  async begin(startedAt: number): Promise<void> {
+    const { plan, server, say, url } = this.#parts
+    const file = storeFile(plan.transport)
+    if (this.#options.fresh && file !== undefined) {
+      const done = putAside(file)
+      if (done) say.line('store', done)
+    }
+    this.#session = await this.#open(plan)
+    server.attach(this.#session.bus)
+    const watcher = this.#createWatcher()
+    await watcher.look()
+    this.#supervisor.start()
+    const elapsedMs = Math.round(this.#context.clock.monotonic() - startedAt)
+    const { contracts } = this.#session.bus
+    say.block(
+      'ready',
+      (style) => bannerText({ ...this.#options, plan, url, elapsedMs, contracts }, style),
+      { url, elapsedMs },
+    )
+    this.#watching = watcher.run()
+    this.#feed(this.#session)
+    if (this.#options.command === 'dev') this.#watchFiles(plan)
+  }
+
+  untilStopped(): Promise<void> {
+    const { stopping } = this.#context
+    return new Promise((resolve) => {
+      if (stopping.aborted) resolve()
+      else stopping.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+
+  /** Ends everything, in the order in which work flows; never throws. */
+  async end(): Promise<void> {
+    const { plan, server, say } = this.#parts
+    const { aborting } = this.#context
+    if (this.#context.stopping.aborted)
+      say.line('stop', 'finishing what has begun; Ctrl-C again stops at once')
+    this.#stopWatchingFiles()
+    const hurry = () => void this.#supervisor.stop(0)
+    aborting.addEventListener('abort', hurry, { once: true })
+    const drainMs = aborting.aborted ? 0 : plan.drainMs
+    await Promise.all([
+      this.#supervisor.stop(drainMs),
+      Promise.race([this.#closeSession(drainMs), untilAborted(aborting)]),
+    ])
+    aborting.removeEventListener('abort', hurry)
+    this.#over.abort()
+    await this.#watching
+    await server.close()
+    await say.flush()
+  }
+
+  summary(): RunSummary {
+    return this.#summary
+  }
+
+  async #closeSession(drainMs: number): Promise<void> {
+    try {
+      const stats = await this.#session?.bus.stats()
+      await this.#session?.close(drainMs)
+      if (stats) this.#summary = { ...this.#summary, ...pickCounts(stats) }
+    } catch (error) {
+      this.#parts.say.line('stop', errorMessage(error))
+    }
+  }
+
+  #open(plan: StartPlan): Promise<Session> {
+    const { say } = this.#parts
+    return openSession({
+      plan,
+      clock: this.#context.clock,
+      onFeed: (name, text, failed) =>
+        say.line(
+          name,
+          (style) =>
+            failed
+              ? `${style.red(style.symbols.fail)} ${text}`
+              : `${style.cyan(style.symbols.arrow)} ${text}`,
+          {
+            feed: name,
+            text,
+            failed,
+          },
+        ),
+      onError: (text) =>
+        say.line('bus', (style) => `${style.yellow(style.symbols.warn)} ${text}`, { text }),
+    })
+  }
+
+  #feed(session: Session): void {
+    this.#feedsAreDone = false
+    void session.runFeeds().then(() => {
+      this.#feedsAreDone = true
+    })
+  }
+
+  #onService(event: ServiceEvent): void {
+    this.#parts.say.line(event.service, (style) => serviceText(event, style), {
+      ...event,
+      kind: `service-${event.kind}`,
+    })
+  }
+
+  #createWatcher() {
+    const { plan, say, url } = this.#parts
+    return createBusWatcher({
+      bus: () => this.#session?.bus,
+      events: Object.keys(plan.show),
+      clock: this.#context.clock,
+      signal: this.#over.signal,
+      mayRest: () => this.#feedsAreDone,
+      sink: {
+        message: (event, data) =>
+          say.line(event, fillTemplate(plan.show[event] ?? '', data), { event }),
+        dead: (letters, more) => {
+          for (const letter of letters) {
+            say.line(letter.event, (style) => deadText(letter, style), {
+              kind: 'dead',
+              id: letter.id,
+              reason: letter.reason,
+            })
+          }
+          if (more > 0)
+            say.line('dead letters', `and ${more} more: ${url}/api/dead, or treaty dead list`, {
+              kind: 'dead',
+              more,
+            })
+        },
+        counts: (stats) => say.status(` ${countsText(stats)}`),
+        rest: (stats) =>
+          say.block(
+            'rest',
+            (style) =>
+              `\n${ledgerTable(stats, style)}\n\n  At rest: nothing waits. Serving ${url} until Ctrl-C.\n`,
+            { ...pickCounts(stats), byEvent: stats.byEvent },
+          ),
+      },
+    })
+  }
+
+  #watchFiles(plan: StartPlan): void {
+    const { say } = this.#parts
+    const modules = createModuleReloader(plan.folder)
+    const watched = [plan.folder]
+    let reloading = Promise.resolve()
+    const stop = watchFiles(watched, this.#context.clock, (files) => {
+      reloading = reloading.then(async () => {
+        if (this.#over.signal.aborted) return
+        say.line('reload', `${files.length === 1 ? files[0] : `${files.length} files`} changed`)
+        modules.renew()
+        await this.#reload()
+      })
+    })
+    this.#stopWatchingFiles = () => {
+      stop()
+      modules.close()
+    }
+  }
+
+  /** Opens the new before it closes the old: a mistake in a file leaves what runs running. */
+  async #reload(): Promise<void> {
+    const { server, say } = this.#parts
+    const before = this.#session
+    try {
+      const plan = await makePlan(this.#context, this.#options.arguments, true)
+      const next = await this.#open(plan)
+      this.#session = next
+      server.attach(next.bus)
+      await before?.close(1000)
+      this.#feed(next)
+      say.line('reload', (style) => `${style.green(style.symbols.ok)} done`)
+    } catch (error) {
+      const findings = isTreatyError(error) ? error.findings : []
+      say.line(
+        'reload',
+        (style) => `${style.red(style.symbols.fail)} ${errorMessage(error)}; what ran goes on`,
+      )
+      for (const finding of findings.slice(0, 5)) {
+        const place = finding.file === undefined ? '' : `${finding.file}:${finding.line ?? 1}  `
+        say.line('', `${place}${finding.message}`, { finding })
+      }
+    }
+  }
+}
+
+function pickCounts<Counts extends Omit<RunSummary, 'url'>>({
+  published,
+  handled,
+  dead,
+  waiting,
+}: Counts) {
+  return { published, handled, dead, waiting }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

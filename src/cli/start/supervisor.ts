@@ -1,0 +1,183 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Clock, TimerHandle } from '../../core/clock.ts'
+import type { ServiceSettings } from '../config/settings.ts'
+
+/** A program to keep running, with everything resolved. */
+export interface ServiceProgram extends Omit<ServiceSettings, 'env'> {
+  /** The whole environment of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+/** What happens to services, for people and programs. */
+export type ServiceEvent =
+  | {
+      readonly kind: 'started'
+      readonly service: string
+      readonly pid: number
+      readonly starts: number
+    }
+  | {
+      readonly kind: 'ended'
+      readonly service: string
+      readonly how: string
+      readonly againInMs: number | undefined
+    }
+  | { readonly kind: 'line'; readonly service: string; readonly text: string }
+
+export interface SupervisorOptions {
+  readonly programs: readonly ServiceProgram[]
+  readonly clock: Clock
+  readonly onEvent: (event: ServiceEvent) => void
+}
+
+/** Keeps programs running as processes of their own. */
+export interface Supervisor {
+  start(): void
+  /** Process ids of those that run, by name. */
+  pids(): ReadonlyMap<string, number>
+  /**
+   * Asks every process to end (SIGTERM) and waits up to `drainMs`, then kills what is left, with its children.
+   * Resolves when none is left. Safe to call twice; a second call with a shorter time hurries.
+   */
+  stop(drainMs: number): Promise<void>
+}
+
+const backoffBaseMs = 200
+const backoffCapMs = 10_000
+/** A process that ran for so long has got over what ended the one before. */
+const healthyAfterMs = 10_000
+
+/** Milliseconds before the next start, after so many ends in a row. */
+export function restartDelayMs(endsInRow: number): number {
+  return Math.min(backoffCapMs, backoffBaseMs * 2 ** Math.max(0, endsInRow - 1))
+}
+
+/**
+ * A supervisor. Each process gets its own group, so that Ctrl-C in a terminal reaches the supervisor alone, and a
+ * pipe as standard input, which closes also when the supervisor is killed: that is how services learn of it.
+ */
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const services = options.programs.map((program) => superviseOne(program, options))
+  return {
+    start() {
+      for (const service of services) service.start()
+    },
+    pids: () =>
+      new Map(
+        services.flatMap(({ name, pid }) => {
+          const running = pid()
+          return running === undefined ? [] : [[name, running] as const]
+        }),
+      ),
+    async stop(drainMs) {
+      await Promise.all(services.map((service) => service.stop(drainMs)))
+    },
+  }
+}
+
+interface Supervised {
+  readonly name: string
+  start(): void
+  pid(): number | undefined
+  stop(drainMs: number): Promise<void>
+}
+
+function superviseOne(program: ServiceProgram, { clock, onEvent }: SupervisorOptions): Supervised {
+  const service = program.name
+  let child: ChildProcess | undefined
+  let timer: TimerHandle
+  let isStopping = false
+  let starts = 0
+  let endsInRow = 0
+  let ended = Promise.resolve()
+
+  function start(): void {
+    const startedAt = clock.monotonic()
+    starts += 1
+    const running = launch(program)
+    child = running
+    ended = new Promise((resolve) => {
+      let spawnError: string | undefined
+      running.once('error', (error) => {
+        spawnError = error.message
+        // A process that never came to be emits no close.
+        if (running.pid === undefined) resolve(onEnd(spawnError, startedAt, 1))
+      })
+      running.once('close', (code, signal) => {
+        resolve(
+          onEnd(
+            spawnError ?? (signal ? `killed by ${signal}` : `exit ${code}`),
+            startedAt,
+            signal ? 1 : code,
+          ),
+        )
+      })
+    })
+    for (const stream of [running.stdout, running.stderr]) {
+      if (stream)
+        createInterface({ input: stream }).on('line', (text) =>
+          onEvent({ kind: 'line', service, text }),
+        )
+    }
+    // Nothing is ever written; a process that ends first must not end us.
+    running.stdin?.on('error', () => {})
+    if (running.pid !== undefined) onEvent({ kind: 'started', service, pid: running.pid, starts })
+  }
+
+  function onEnd(how: string, startedAt: number, code: number | null): void {
+    child = undefined
+    if (isStopping) {
+      if (code !== 0) onEvent({ kind: 'ended', service, how, againInMs: undefined })
+      return
+    }
+    endsInRow = clock.monotonic() - startedAt >= healthyAfterMs ? 1 : endsInRow + 1
+    const again = program.restart === 'always' || (program.restart === 'on-failure' && code !== 0)
+    const againInMs = again ? restartDelayMs(endsInRow) : undefined
+    onEvent({ kind: 'ended', service, how, againInMs })
+    if (againInMs !== undefined) timer = clock.setTimeout(start, againInMs)
+  }
+
+  return {
+    name: service,
+    start,
+    pid: () => child?.pid,
+    async stop(drainMs) {
+      isStopping = true
+      clock.clearTimeout(timer)
+      const running = child
+      if (!running?.pid) return
+      running.kill('SIGTERM')
+      const pid = running.pid
+      const deadline = clock.setTimeout(() => killGroup(pid), drainMs)
+      await ended
+      clock.clearTimeout(deadline)
+      // What the process has left behind in its group goes with it.
+      killGroup(pid)
+    },
+  }
+}
+
+function launch(program: ServiceProgram): ChildProcess {
+  const [command, args] =
+    program.module === undefined
+      ? ['/bin/sh', ['-c', program.command ?? 'exit 0', 'sh', ...program.args]]
+      : [
+          process.execPath,
+          ['--disable-warning=ExperimentalWarning', program.module, ...program.args],
+        ]
+  return spawn(command, args, {
+    cwd: program.cwd,
+    env: { ...program.environment, TREATY_SUPERVISED: '1' },
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // The group has already ended.
+  }
+}

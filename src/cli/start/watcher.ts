@@ -1,0 +1,128 @@
+import { type Clock, delay } from '../../core/clock.ts'
+import type { Bus, BusStats, DeadLetterSummary } from '../../messaging/index.ts'
+
+/** What a watcher sees. Nothing here waits: it is called and goes on. */
+export interface WatcherSink {
+  /** A message of an event that is to be shown, once. */
+  message(event: string, data: unknown): void
+  /** Dead letters that are new, the oldest first; `more` further ones are not listed. */
+  dead(letters: readonly DeadLetterSummary[], more: number): void
+  /** The counts, when they have moved. */
+  counts(stats: BusStats): void
+  /** Nothing waits, and nothing has moved for a while. Called once each time that it comes to rest. */
+  rest(stats: BusStats): void
+}
+
+export interface WatcherOptions {
+  readonly bus: () => Bus | undefined
+  /** Events to show. */
+  readonly events: readonly string[]
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** False as long as there is more to come, so that a pause is no rest. */
+  readonly mayRest: () => boolean
+  readonly sink: WatcherSink
+}
+
+const everyMs = 250
+/** Longer than the shortest retry waits, shorter than patience. */
+const restAfterMs = 1500
+const deadShownMax = 4
+const pageSize = 200
+
+/** Looks at the bus. It reads only, and sees the messages of all processes. */
+export interface BusWatcher {
+  /** One look. The first takes what is there as known; do it before anything is begun. */
+  look(): Promise<void>
+  /** Looks again and again until the signal aborts. */
+  run(): Promise<void>
+}
+
+export function createBusWatcher(options: WatcherOptions): BusWatcher {
+  const { clock, signal, sink } = options
+  const tails = options.events.map(createTail)
+  let deadSeen: DeadSeen | undefined
+  let last = ''
+  let movedAt = clock.monotonic()
+  let isResting = false
+
+  async function look(): Promise<void> {
+    const bus = options.bus()
+    if (!bus) return
+    const stats = await bus.stats()
+    const text = JSON.stringify(stats)
+    if (text !== last) {
+      last = text
+      movedAt = clock.monotonic()
+      isResting = false
+      for (const tail of tails) await tail(bus, sink)
+      deadSeen = await readDead(bus, deadSeen, sink)
+      sink.counts(stats)
+    }
+    const isStill = clock.monotonic() - movedAt >= restAfterMs
+    if (isStill && !isResting && stats.waiting === 0 && options.mayRest()) {
+      isResting = true
+      sink.rest(stats)
+    }
+  }
+  return {
+    look,
+    async run() {
+      while (!signal.aborted) {
+        // A bus that is being exchanged or closed refuses; the next look asks the next one.
+        await look().catch(() => {})
+        await delay(clock, everyMs, signal).catch(() => {})
+      }
+    },
+  }
+}
+
+interface DeadSeen {
+  readonly count: number
+  /** Id of the latest. */
+  readonly last: string | undefined
+}
+
+type Tail = (bus: Bus, sink: WatcherSink) => Promise<void>
+
+/** Reads messages of one event that are newer than those at the first look. */
+function createTail(event: string): Tail {
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  let isFirst = true
+  return async (bus, sink) => {
+    for (;;) {
+      const page = await bus.messages({
+        event,
+        limit: pageSize,
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      for (const { record, message } of page.items) {
+        if (seen.has(record.id)) continue
+        seen.add(record.id)
+        if (!isFirst && message) sink.message(event, message.data)
+      }
+      if (page.next === undefined) break
+      cursor = page.next
+      seen.clear()
+    }
+    isFirst = false
+  }
+}
+
+async function readDead(
+  bus: Bus,
+  before: DeadSeen | undefined,
+  sink: WatcherSink,
+): Promise<DeadSeen> {
+  const count = await bus.dead.count()
+  if (count === before?.count) return before
+  const { items } = await bus.dead.list({ limit: deadShownMax })
+  const last = items[0]?.id
+  if (before && count > before.count) {
+    const at = items.findIndex(({ id }) => id === before.last)
+    const fresh = at === -1 ? items : items.slice(0, at)
+    sink.dead(fresh.toReversed(), count - before.count - fresh.length)
+  }
+  return { count, last }
+}
