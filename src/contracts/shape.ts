@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
-import { suggest } from './did-you-mean.ts'
+import { nearest, suggest } from './did-you-mean.ts'
 import type { MetaNode, MetaType } from './meta-schema.ts'
 import { metaSchema } from './meta-schema.ts'
 import type { Path, Report } from './source.ts'
@@ -107,6 +107,12 @@ function checkUnion(value: Json, report: Report, rule: MetaNode, path: Path): vo
 
 function reportType(value: Json, report: Report, rule: MetaNode, path: Path): void {
   const wanted = expected(rule)
+  if (typesOf(rule).includes('string') && Array.isArray(value) && value.length === 1) {
+    // What people leave of a template, `[What triggers this event]`, is a list to YAML.
+    const message = `${shownPath(path)} is still a placeholder: a list of one text, expected ${wanted}`
+    report.add('PLACEHOLDER', message, path, { hint: 'write what it is about, without brackets' })
+    return
+  }
   const isQuotable = typesOf(rule).includes('string') && typeof value === 'number'
   report.add(
     'CONTRACT_TYPE_WRONG',
@@ -192,6 +198,9 @@ function checkMap(value: JsonObject, report: Report, rule: MetaNode, path: Path)
   const known = rule.properties ?? {}
   for (const name of rule.required ?? []) {
     if (Object.hasOwn(value, name)) continue
+    // A misspelt key is reported as unknown, with the right one as the hint: once is enough.
+    const strangers = Object.keys(value).filter((key) => !Object.hasOwn(known, key))
+    if (rule.additionalProperties === false && nearest(name, strangers) !== undefined) continue
     const hint = (known[name] && resolve(known[name]).description) ?? known[name]?.description
     report.add('CONTRACT_KEY_MISSING', `${shownPath(path)} lacks the key \`${name}\``, path, {
       at: 'key',

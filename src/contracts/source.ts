@@ -49,6 +49,13 @@ export interface Report {
   isBroken(path: Path): boolean
 }
 
+/** A hint as a sentence, except for the question in rustc's manner, which begins small. */
+function sentence(hint: string): string {
+  if (hint.startsWith('did you mean')) return hint
+  const text = hint.charAt(0).toUpperCase() + hint.slice(1)
+  return /[.?!…]$/.test(text) ? text : `${text}.`
+}
+
 /** An empty report about one document. */
 export function createReport(source: Source): Report {
   const findings: Finding[] = []
@@ -57,7 +64,7 @@ export function createReport(source: Source): Report {
     source,
     findings,
     add(code, message, path, options = {}) {
-      const { at, severity = 'error', ...rest } = options
+      const { at, severity = 'error', hint, ...rest } = options
       const pointer = toPointer(path)
       if (severity === 'error') broken.add(pointer)
       const place = source.place(path, at)
@@ -66,6 +73,7 @@ export function createReport(source: Source): Report {
         message,
         severity,
         pointer,
+        ...(hint === undefined ? {} : { hint: sentence(hint) }),
         ...rest,
         ...(source.file === undefined ? {} : { file: source.file }),
         ...place,

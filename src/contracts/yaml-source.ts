@@ -70,7 +70,12 @@ export function parseYaml(text: string, file?: string): YamlDocument {
     return { report, value: undefined }
   }
   const problems = [...found.tree.errors, ...found.tree.warnings]
+  const lines = new Set<number>()
   for (const problem of problems) {
+    const placed = placeAt(text, problem.pos[0], { end: problem.pos[1], starts })
+    // One mistake makes the parser stumble several times over the same line.
+    if (lines.has(placed.line)) continue
+    lines.add(placed.line)
     const tooDeep = problem.code === 'RESOURCE_EXHAUSTION'
     report.push({
       code: tooDeep ? 'YAML_TOO_DEEP' : 'YAML_SYNTAX',
@@ -80,7 +85,7 @@ export function parseYaml(text: string, file?: string): YamlDocument {
       severity: 'error',
       hint: syntaxHint(problem.code),
       ...fileField,
-      ...placeAt(text, problem.pos[0], { end: problem.pos[1], starts }),
+      ...placed,
     })
   }
   if (problems.length > 0) return { report, value: undefined }

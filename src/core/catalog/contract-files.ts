@@ -149,14 +149,6 @@ export const contractFileCodes = {
     meaning: 'Two files hold the same version of the same contract.',
     fix: 'Remove one of them, or raise the version of the newer one.',
   },
-  EVENT_DUPLICATE: {
-    exitCode: 3,
-    status: 409,
-    retryable: false,
-    meaning:
-      'Two contracts define an event or command of the same name, so a message could not be told apart.',
-    fix: 'Rename one of them.',
-  },
   EVENT_UNDEFINED: {
     exitCode: 3,
     status: 422,
@@ -204,6 +196,21 @@ export const contractFileCodes = {
       "The path of a channel's key leads to no field in the schema of an event on that channel.",
     fix: 'Correct the path, or add the field to the schema.',
     example: 'key: customerId',
+  },
+  KEY_OPTIONAL: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'The field that is the key of a channel is optional in an event, so some messages have no key and no order.',
+    fix: 'List the field in required.',
+  },
+  REPLY_MISSING: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'A command of a request-reply contract describes no reply.',
+    fix: 'Add reply with the schema of what the handler answers.',
   },
   NEEDS_NOT_IN_SCHEMA: {
     exitCode: 3,
