@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { createStatusLine } from './status-line.ts'
+
+function terminal(isTTY: boolean) {
+  const written: string[] = []
+  return { isTTY, columns: 12, written, write: (text: string) => written.push(text) }
+}
+
+test('a status line rewrites itself, cut to the width, and only when it changed', () => {
+  const target = terminal(true)
+  const line = createStatusLine(target, true)
+  line.show('a very long status')
+  line.show('a very long status')
+  line.clear()
+  line.clear()
+  expect(target.written).toEqual(['\r\u001b[2Ka very long', '\r\u001b[2K'])
+})
+
+test('nothing is written to what is no terminal, nor when nobody wants it', () => {
+  const pipe = terminal(false)
+  createStatusLine(pipe, true).show('x')
+  const quiet = terminal(true)
+  createStatusLine(quiet, false).show('x')
+  expect([...pipe.written, ...quiet.written]).toEqual([])
+})

@@ -1,0 +1,121 @@
+import { expect, test } from 'vitest'
+import type { Clock } from '../../core/clock.ts'
+import type { Bus, BusStats, DeadLetterSummary } from '../../messaging/index.ts'
+import { createBusWatcher } from './watcher.ts'
+
+const zero = {
+  published: 0,
+  deliveries: 0,
+  handled: 0,
+  skipped: 0,
+  retried: 0,
+  dead: 0,
+  expired: 0,
+  waiting: 0,
+}
+
+/** A bus whose content a test sets, and a clock that a test turns. */
+function stage(over: { mayRest?: () => boolean } = {}) {
+  const world = {
+    stats: zero,
+    messages: [] as { id: string; name: string }[],
+    dead: [] as string[],
+    now: 0,
+  }
+  const seen: string[] = []
+  const bus = {
+    stats: async (): Promise<BusStats> => ({ ...world.stats, byEvent: {}, rows: [] }),
+    messages: async ({ cursor, limit = 50 }: { cursor?: string; limit?: number }) => {
+      const from = Number(cursor ?? 0)
+      const items = world.messages
+        .slice(from, from + limit)
+        .map(({ id, name }) => ({ record: { id }, message: { data: { name } } }))
+      const next = from + limit < world.messages.length ? { next: String(from + limit) } : {}
+      return { items, ...next }
+    },
+    dead: {
+      count: async () => world.dead.length,
+      list: async ({ limit = 50 }) => ({
+        items: world.dead
+          .toReversed()
+          .slice(0, limit)
+          .map((id) => ({ id }) as DeadLetterSummary),
+      }),
+    },
+  } as unknown as Bus
+  const watcher = createBusWatcher({
+    bus: () => bus,
+    events: ['project.created'],
+    clock: { monotonic: () => world.now } as Clock,
+    signal: new AbortController().signal,
+    mayRest: over.mayRest ?? (() => true),
+    sink: {
+      message: (event, data) => seen.push(`${event} ${(data as { name: string }).name}`),
+      dead: (letters, more) => seen.push(`dead ${letters.map(({ id }) => id).join(',')} +${more}`),
+      counts: ({ published }) => seen.push(`counts ${published}`),
+      rest: () => seen.push('rest'),
+    },
+  })
+  return { world, seen, watcher }
+}
+
+test('what was there at the first look is known; what comes later is shown once', async () => {
+  const { world, seen, watcher } = stage()
+  world.messages.push({ id: '1', name: 'old' })
+  world.dead.push('a')
+  await watcher.look()
+  world.messages.push({ id: '2', name: 'new' })
+  world.stats = { ...zero, published: 2, waiting: 1 }
+  await watcher.look()
+  await watcher.look()
+  expect(seen).toEqual(['counts 0', 'project.created new', 'counts 2'])
+})
+
+test('messages on several pages are each shown once', async () => {
+  const { world, seen, watcher } = stage()
+  await watcher.look()
+  for (let at = 0; at < 450; at += 1) world.messages.push({ id: String(at), name: String(at) })
+  world.stats = { ...zero, published: 450 }
+  await watcher.look()
+  world.messages.push({ id: '450', name: '450' })
+  world.stats = { ...zero, published: 451 }
+  await watcher.look()
+  const shown = seen.filter((line) => line.startsWith('project'))
+  expect(shown.length).toBe(451)
+  expect(new Set(shown).size).toBe(451)
+})
+
+test('of many dead letters at once the latest few are shown, and the rest counted', async () => {
+  const { world, seen, watcher } = stage()
+  await watcher.look()
+  for (let at = 0; at < 10; at += 1) world.dead.push(`d${at}`)
+  world.stats = { ...zero, dead: 10 }
+  await watcher.look()
+  world.dead.push('d10')
+  world.stats = { ...zero, dead: 11 }
+  await watcher.look()
+  expect(seen.filter((line) => line.startsWith('dead'))).toEqual([
+    'dead d6,d7,d8,d9 +6',
+    'dead d10 +0',
+  ])
+})
+
+test('it comes to rest once, when nothing waits, nothing moves and nothing more is to come', async () => {
+  let feedsAreDone = false
+  const { world, seen, watcher } = stage({ mayRest: () => feedsAreDone })
+  const rests = () => seen.filter((line) => line === 'rest').length
+  world.stats = { ...zero, published: 1, waiting: 1 }
+  await watcher.look()
+  world.now = 60_000
+  await watcher.look()
+  expect(rests()).toBe(0)
+  world.stats = { ...zero, published: 1, handled: 1 }
+  await watcher.look()
+  world.now = 120_000
+  await watcher.look()
+  expect(rests()).toBe(0)
+  feedsAreDone = true
+  await watcher.look()
+  await watcher.look()
+  expect(rests()).toBe(1)
+})
