@@ -2,6 +2,7 @@ import type { JsonSchema } from '../../contracts/index.ts'
 import { compileSchema } from '../../contracts/index.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
+import { isJsonObject, parsePointer } from '../../core/json.ts'
 import type { Random } from '../../core/random.ts'
 import { seededRandom } from '../../core/random.ts'
 import { makeArray } from './array.ts'
@@ -16,6 +17,11 @@ import type { Site } from './site.ts'
 export interface GenerateOptions {
   /** Values that satisfy the schema; theirs are taken where they fit, because they read like real ones. */
   readonly examples?: readonly Json[]
+  /**
+   * What the value must have: objects are merged into what is made, other values stand as they are, and the
+   * rest is made to go with them. A field that is `undefined` here is left out.
+   */
+  readonly fixed?: unknown
   /** Which optional fields are there. Default `some`. */
   readonly optional?: 'none' | 'some' | 'all'
   /** Objects and arrays in each other, before only what is required is made. Default 6. */
@@ -29,6 +35,9 @@ function makeValue(schemas: readonly JsonSchema[], site: Site, making: Making): 
   const { pointer } = site
   const flat = flatten(schemas, { resolver: making.resolver, luck, pointer, isDeep })
   making.places.push({ pointer, schemas: flat })
+  const fixed = making.fixedAt(pointer)
+  if (fixed !== undefined && !isJsonObject(fixed)) return fixed as Json
+  if (fixed !== undefined) return makeObject(flat, { site, making, luck })
   const named = namedValues(flat)
   if (named) {
     const value = luck.pick(named)
@@ -83,6 +92,16 @@ function discard(changes: Map<string, number>, pointers: readonly string[]): voi
   }
 }
 
+function fixedAt(fixed: unknown, pointer: string): unknown {
+  let current = fixed
+  for (const name of current === undefined ? [] : (parsePointer(pointer) ?? [])) {
+    // An array that is fixed is fixed as a whole, so no place within it is ever asked for.
+    if (!isJsonObject(current) || !Object.hasOwn(current, name)) return undefined
+    current = current[name]
+  }
+  return current
+}
+
 /** A value with the schemas that each of its places was made from. */
 export interface Generated {
   readonly value: Json
@@ -112,6 +131,7 @@ export function generateWithPlaces(
       depthMax: options.depthMax ?? 6,
       examples,
       places: [],
+      fixedAt: (pointer) => fixedAt(options.fixed, pointer),
       make: (schemas, place) => makeValue(schemas, place, making),
       changes: (pointer) => changes.get(pointer) ?? 0,
     }

@@ -20,6 +20,8 @@ export interface Making {
   readonly depthMax: number
   readonly examples: ExamplePool
   readonly places: PlaceMade[]
+  /** What the caller wants at this place; undefined: nothing in particular. */
+  fixedAt(pointer: string): unknown
   /** A value for one place that satisfies all of these schemas. @throws Impossible */
   make(schemas: readonly JsonSchema[], site: Site): Json
   /** How often the choices at a pointer were thrown away. */

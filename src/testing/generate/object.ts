@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../../contracts/index.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
-import { isJsonObject } from '../../core/json.ts'
+import { escapePointer, isJsonObject } from '../../core/json.ts'
 import { flatten, Impossible } from './conjuncts.ts'
 import { plainText } from './format-text.ts'
 import type { MakeContext } from './making.ts'
@@ -90,6 +90,11 @@ function chooseNames(schemas: readonly JsonObject[], context: MakeContext): Set<
     if (names.size < minOf(schemas)) addWithDependents(schemas, names, name)
   }
   addUndeclared(schemas, names, context)
+  const fixed = context.making.fixedAt(context.site.pointer)
+  for (const [name, value] of Object.entries(isJsonObject(fixed) ? fixed : {})) {
+    if (value === undefined) names.delete(name)
+    else addWithDependents(schemas, names, name)
+  }
   return names
 }
 
@@ -159,23 +164,33 @@ function applyRules(schemas: readonly JsonObject[], made: Record<string, Json>):
 }
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
 
+/** True for a field that the caller wants to be absent. */
+function isLeftOut(name: string, { making, site }: MakeContext): boolean {
+  const fixed = making.fixedAt(site.pointer)
+  return isJsonObject(fixed) && Object.hasOwn(fixed, name) && fixed[name] === undefined
+}
+
 export function makeObject(given: readonly JsonObject[], context: MakeContext): Json {
   const { site, making, luck } = context
   let schemas = given
-  let names = chooseNames(schemas, context)
+  const names = chooseNames(schemas, context)
   const more = dependentSchemas(schemas, names)
   if (more.length > 0) {
     const isDeep = site.depth >= making.depthMax
     schemas = flatten([...schemas, ...more], { ...making, luck, pointer: site.pointer, isDeep })
-    names = required(schemas, names)
+    for (const name of required(schemas, names)) if (!isLeftOut(name, context)) names.add(name)
   }
   const made: Record<string, Json> = {}
   for (const name of names) {
     const asked = schemasOf(schemas, name)
-    if (asked.includes(false)) {
+    const isGiven = making.fixedAt(`${site.pointer}/${escapePointer(name)}`) !== undefined
+    if (asked.includes(false) && !isGiven) {
       throw new Impossible(site.pointer, `the field "${name}" is both required and forbidden`)
     }
-    const value = making.make(asked, memberOf(site, name, making))
+    const value = making.make(
+      asked.filter((schema) => schema !== false),
+      memberOf(site, name, making),
+    )
     Object.defineProperty(made, name, {
       value,
       enumerable: true,

@@ -61,6 +61,8 @@ export const wholePromises: readonly StorePromise[] = [
         for (let n = 0; isCopying || n < 20; n += 1) {
           await writer.log.append('left', [{ n, padding: 'x'.repeat(1000) }])
           await writer.log.append('right', [n])
+          // An embedded store answers in microtasks alone, which would leave the copy no turn.
+          await new Promise((resolve) => setImmediate(resolve))
         }
       })()
       await writer.backup(target)
@@ -101,7 +103,8 @@ export const wholePromises: readonly StorePromise[] = [
       await store.makeNewer?.()
       await rejects(connect(), (error: Error & { code?: string }) => {
         strictEqual(error.code, 'STORE_TOO_NEW')
-        strictEqual(error.message.match(/\d+/g)?.length, 2)
+        // Both versions, at least: the name of the place may hold digits of its own.
+        ok((error.message.match(/\d+/g)?.length ?? 0) >= 2, error.message)
         return true
       })
     },
