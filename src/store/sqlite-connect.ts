@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { errorMessage, TreatyError } from '../core/errors.ts'
+import { TreatyError } from '../core/errors.ts'
 import { isStorageError, mapSqliteError } from './sqlite-errors.ts'
 import { applicationId } from './sqlite-migrations.ts'
 
@@ -33,16 +33,15 @@ export function connectMemory(): DatabaseSync {
  * @throws STORE_UNAVAILABLE, STORE_BUSY, STORE_CORRUPT, STORE_FULL
  */
 export function connectFile(path: string, options: ConnectOptions): DatabaseSync {
-  preparePath(path)
   let db: DatabaseSync | undefined
   try {
+    preparePath(path)
     db = new DatabaseSync(path, connectionOptions(options.openWaitMs))
     configure(db, path, options)
     return db
   } catch (error) {
     db?.close()
-    if (isStorageError(error)) throw mapSqliteError(error, path)
-    throw error instanceof TreatyError ? error : unavailable(path, error)
+    throw mapSqliteError(error, path)
   }
 }
 
@@ -56,22 +55,9 @@ function connectionOptions(timeout: number) {
 }
 
 function preparePath(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-    // SQLite falls back to reading where it may not write; that would be found out only later.
-    if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK)
-  } catch (error) {
-    throw unavailable(path, error)
-  }
-}
-
-function unavailable(path: string, cause: unknown): TreatyError {
-  const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC'
-  return new TreatyError(
-    isFull ? 'STORE_FULL' : 'STORE_UNAVAILABLE',
-    `the store ${path} cannot be opened: ${errorMessage(cause)}`,
-    { hint: 'Check path, permissions and volume of the store', details: { path }, cause },
-  )
+  mkdirSync(dirname(path), { recursive: true })
+  // SQLite falls back to reading where it may not write; that would be found out only later.
+  if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK)
 }
 
 function configure(db: DatabaseSync, path: string, options: ConnectOptions): void {

@@ -69,17 +69,21 @@ function isSqliteError(error: unknown): error is SqliteError {
   return error instanceof Error && (error as Partial<SqliteError>).code === 'ERR_SQLITE_ERROR'
 }
 
-function verdictOf(error: SqliteError): Verdict | undefined {
-  if (error.errcode === ioShmSize) return full
-  return verdicts[error.errcode & 0xff]
+function verdictOf(error: unknown): Verdict | undefined {
+  if (isSqliteError(error)) {
+    return error.errcode === ioShmSize ? full : verdicts[error.errcode & 0xff]
+  }
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return undefined
+  return error.code === 'ENOSPC' || error.code === 'EDQUOT' ? full : unreachable
 }
 
 /**
- * True when the database file or its volume is the problem: locked, full, damaged, unreachable.
+ * True when the database file or its volume is the problem: locked, full, damaged, unreachable;
+ * found by SQLite or by the operating system.
  * False for a wrong statement or a broken constraint, which are the caller's.
  */
 export function isStorageError(error: unknown): boolean {
-  return isSqliteError(error) && verdictOf(error) !== undefined
+  return verdictOf(error) !== undefined
 }
 
 /**
@@ -93,7 +97,7 @@ export function isStorageError(error: unknown): boolean {
 export function mapSqliteError(error: unknown, path?: string): TreatyError {
   if (isTreatyError(error)) return error
   const subject = path === undefined ? 'the store' : `the store ${path}`
-  const verdict = isSqliteError(error) ? verdictOf(error) : undefined
+  const verdict = verdictOf(error)
   if (verdict === undefined) {
     return new TreatyError('UNFORESEEN', `${subject} refused a statement: ${errorMessage(error)}`, {
       cause: error,

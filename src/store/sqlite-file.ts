@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Clock } from '../core/clock.ts'
@@ -235,9 +235,9 @@ async function backUp(connection: Connection, target: string): Promise<void> {
     await backup(reader ?? db, partial, { rate: 0x7fffffff })
     renameSync(partial, target)
   } catch (error) {
-    rmSync(partial, { force: true })
     throw mapSqliteError(error, target)
   } finally {
     reader?.close()
+    if (existsSync(partial)) rmSync(partial, { force: true })
   }
 }

@@ -23,3 +23,6 @@ await describeStore(
     },
   },
 )
+
+// A bare store, as an adapter's first test would hand it over; here the leases really pass.
+await describeStore('memory, one connection', () => openStore('memory:'), { parts: 'unit' })
