@@ -29,21 +29,24 @@ export const messagingCodes = {
     exitCode: 2,
     status: 409,
     retryable: false,
-    meaning: 'Two loaded contracts define a message type of the same name, so its schema is not certain.',
+    meaning:
+      'Two loaded contracts define a message type of the same name, so its schema is not certain.',
     fix: 'Load one of the two, or rename the message type in one of them.',
   },
   EVENT_NOT_LISTED: {
     exitCode: 2,
     status: 400,
     retryable: false,
-    meaning: 'A handler was given for an event that the contract does not list for this consumer, so it would never run.',
+    meaning:
+      'A handler was given for an event that the contract does not list for this consumer, so it would never run.',
     fix: 'List the event in the consumer entry of the contract, or remove the handler.',
   },
   EVENT_RETIRED: {
     exitCode: 5,
     status: 410,
     retryable: false,
-    meaning: 'The event is deprecated and its sunset date has passed, so it may not be published any more.',
+    meaning:
+      'The event is deprecated and its sunset date has passed, so it may not be published any more.',
     fix: 'Publish its successor, which the contract names under deprecated.use.',
   },
   HANDLER_MISSING: {
@@ -65,7 +68,8 @@ export const messagingCodes = {
     exitCode: 6,
     status: 503,
     retryable: true,
-    meaning: 'The handler was still running when its consumer was stopped; its message is released, and no attempt is counted.',
+    meaning:
+      'The handler was still running when its consumer was stopped; its message is released, and no attempt is counted.',
     fix: 'Listen to context.signal in long handlers, or allow more drain time.',
   },
   REJECTED: {
@@ -80,7 +84,8 @@ export const messagingCodes = {
     exitCode: 2,
     status: 400,
     retryable: false,
-    meaning: 'The key option differs from the value at the key path of the contract; the contract wins, so the call is refused.',
+    meaning:
+      'The key option differs from the value at the key path of the contract; the contract wins, so the call is refused.',
     fix: 'Leave the key option out.',
   },
   MESSAGE_TOO_LARGE: {
@@ -101,7 +106,8 @@ export const messagingCodes = {
     exitCode: 5,
     status: 403,
     retryable: false,
-    meaning: 'The service is not among the producers that the contract permits for this message type.',
+    meaning:
+      'The service is not among the producers that the contract permits for this message type.',
     fix: 'Publish as a permitted producer, or add the service to the contract.',
   },
   SERVICE_REQUIRED: {
@@ -145,7 +151,8 @@ export const messagingCodes = {
     exitCode: 5,
     status: 409,
     retryable: false,
-    meaning: 'What is on the broker is not what the contracts need, in a way that would break a promise.',
+    meaning:
+      'What is on the broker is not what the contracts need, in a way that would break a promise.',
     fix: "Open the bus with topology 'create' once, or mend what the findings name.",
   },
   TOPOLOGY_MISSING: {
@@ -154,5 +161,95 @@ export const messagingCodes = {
     retryable: false,
     meaning: 'A channel or group that the contracts need is not on the broker.',
     fix: "Open the bus with topology 'create' once.",
+  },
+  TRANSPORT_NOT_CONNECTED: {
+    exitCode: 6,
+    status: 503,
+    retryable: false,
+    meaning: 'A transport was used before connect had finished.',
+    fix: 'Await connect, or let openBus do it.',
+  },
+  GROUP_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'The broker has no consumer group of this name.',
+    fix: "Ensure the topology first: open the bus with topology 'create', with the contract that names the consumer.",
+  },
+  CHANNEL_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning:
+      'The broker has no channel of this address, so a replayed message would reach nobody; the dead letter is kept.',
+    fix: 'Start a process whose contract names the channel, then replay again.',
+  },
+  LEASES_LOST: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'This process gave no sign of life for longer than its lease (stopped, or its event loop blocked), so its deliveries were handed to others. What it still settles has no effect.',
+    fix: 'Keep handlers from blocking the event loop, or raise leaseMs.',
+  },
+  EFFECT_INVALID: {
+    exitCode: 1,
+    status: 500,
+    retryable: false,
+    meaning:
+      'An effect given to context.commit was asynchronous, or ended the transaction that it runs in.',
+    fix: 'Make the effect synchronous, and leave BEGIN, COMMIT and ROLLBACK to Treaty.',
+    example: "context.commit((tx) => tx.exec('COMMIT'))",
+  },
+  CURSOR_INVALID: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning: 'The cursor of a page is not one that was given out.',
+    fix: 'Give back next of the page before, unchanged.',
+  },
+  EXPIRED: {
+    exitCode: 3,
+    status: 410,
+    retryable: false,
+    meaning: 'The time to live of a message passed before it was handled.',
+    fix: 'Replay the dead letter if it is still of use: a replay has no time to live. If it happens often, add consumers or raise the ttl.',
+  },
+  CRASH_LOOP: {
+    exitCode: 3,
+    status: 500,
+    retryable: false,
+    meaning:
+      'A message was handed out as often as its group allows and never settled: very likely it ends the process that handles it.',
+    fix: 'Read the dead letter, mend the handler, then replay it.',
+  },
+  TOPOLOGY_ORDERING_DIFFERS: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning: 'A channel on the broker keeps another order than the contract says.',
+    fix: 'Start every process with the same version of the contract. The stricter order stays.',
+  },
+  TOPOLOGY_RETENTION_DIFFERS: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning: 'A channel on the broker keeps its messages for another time than the contract says.',
+    fix: 'Start every process with the same version of the contract. The longer time stays.',
+  },
+  TOPOLOGY_POLICY_DIFFERS: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning:
+      'A consumer group on the broker treats failures in another way than the contract says.',
+    fix: 'Start every process with the same version of the contract. The latest that creates its topology wins.',
+  },
+  TOPOLOGY_TYPES_DIFFER: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning: 'A consumer group on the broker gets other message types than the contract lists.',
+    fix: "Open the bus with topology 'create' once, which adds types and never takes any away.",
   },
 } as const satisfies Record<string, CatalogEntry>

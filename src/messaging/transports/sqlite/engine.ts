@@ -1,7 +1,7 @@
 import type { Clock } from '../../../core/clock.ts'
 import type { TreatyError } from '../../../core/errors.ts'
 import type { SqliteFile } from '../../../store/index.ts'
-import type { Delivery, IncomingRecord } from '../../transport.ts'
+import type { Delivery, GroupTopology, IncomingRecord } from '../../transport.ts'
 import type { LocalGroup, LocalGroups, LocalSubscription } from './local-groups.ts'
 import type { RecordCache } from './records.ts'
 import type { Statements } from './statements.ts'
@@ -16,6 +16,7 @@ export interface Lease {
   readonly ownerId: number
   readonly record: IncomingRecord
   readonly chain: string | null
+  readonly isHolder: true
   /** Failed attempts before this one. */
   readonly attempts: number
   readonly deliveries: number
@@ -40,6 +41,10 @@ export interface Engine {
   readonly leaseMs: number
   readonly messageBytesMax: number
   readonly reportError: (error: TreatyError) => void
+  /** So many deliveries that were out have been handed to others. */
+  readonly onLeasesLost: (count: number) => void
+  /** Groups that vanish with us, by name: made anew should our owner be lost. */
+  readonly ephemeral: Map<string, GroupTopology>
   topology: TopologyView
   /** The row of `bus_owner` that is ours; 0 before connect. */
   ownerId: number
@@ -61,6 +66,8 @@ export interface Turn {
   ownerId: number
   nextSeq: number
   generation: number
+  /** A seq was taken: the counter must be written. */
+  isMetaTouched: boolean
   /** Records published in this turn, by seq. */
   readonly published: Map<number, IncomingRecord>
   /** Leases that this turn has settled. */

@@ -60,7 +60,7 @@ const tables = `
     topic INTEGER NOT NULL,
     types TEXT NOT NULL,
     start_seq INTEGER NOT NULL,
-    PRIMARY KEY (grp, topic)
+    PRIMARY KEY (topic, grp)
   ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE bus_log (
@@ -83,7 +83,7 @@ const tables = `
   ) STRICT;
   CREATE INDEX bus_log_kept ON bus_log (topic, published_at) WHERE kept = 1;
   CREATE INDEX bus_log_correlation ON bus_log (correlation_id, seq) WHERE kept = 1;
-  CREATE INDEX bus_log_origin ON bus_log (origin) WHERE origin IS NOT NULL;
+  CREATE INDEX bus_log_replay ON bus_log (id) WHERE origin IS NOT NULL;
 
   CREATE TABLE bus_delivery (
     grp INTEGER NOT NULL,
@@ -105,6 +105,13 @@ const tables = `
   CREATE INDEX bus_delivery_chain ON bus_delivery (grp, chain, seq) WHERE chain IS NOT NULL;
   CREATE INDEX bus_delivery_expiry ON bus_delivery (expires_at) WHERE expires_at IS NOT NULL;
 
+  CREATE TABLE bus_attempts (
+    seq INTEGER NOT NULL,
+    grp INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    PRIMARY KEY (seq, grp)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE bus_dead (
     no INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
@@ -121,15 +128,15 @@ const tables = `
     seq INTEGER,
     key TEXT,
     correlation_id TEXT,
+    content_type TEXT NOT NULL,
     counted TEXT NOT NULL,
     failure TEXT NOT NULL
   ) STRICT;
   CREATE INDEX bus_dead_age ON bus_dead (grp, failed_at);
-  CREATE INDEX bus_dead_seq ON bus_dead (seq, grp) WHERE seq IS NOT NULL;
+  CREATE INDEX bus_dead_message ON bus_dead (message_id);
 
   CREATE TABLE bus_dead_body (
     no INTEGER PRIMARY KEY,
-    content_type TEXT NOT NULL,
     headers TEXT NOT NULL,
     priority INTEGER NOT NULL,
     causation_id TEXT,

@@ -29,7 +29,8 @@ const texts = {
   deleteLog: 'DELETE FROM bus_log WHERE seq = ? AND kept = 0',
   deleteLogUnlessNeeded: `
     DELETE FROM bus_log WHERE seq = ?1 AND kept = 0 AND NOT EXISTS (
-      SELECT 1 FROM bus_delivery WHERE seq = ?1 AND grp IN (SELECT id FROM bus_group))`,
+      SELECT 1 FROM bus_delivery WHERE seq = ?1
+        AND grp IN (SELECT grp FROM bus_subscription WHERE topic = ?2))`,
   insertDelivery: `
     INSERT INTO bus_delivery (grp, seq, state, priority, attempts, deliveries, releases, ready_at, chain, expires_at)
     VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)`,
@@ -66,8 +67,7 @@ const texts = {
   nextDue: 'SELECT min(ready_at) FROM bus_delivery WHERE grp = ? AND ready_at IS NOT NULL',
   makeDue:
     'UPDATE bus_delivery SET state = ?, ready_at = NULL, chain = ? WHERE grp = ? AND seq = ?',
-  makeDelayedReady:
-    'UPDATE bus_delivery SET state = 0, ready_at = NULL WHERE grp = ? AND seq = ?',
+  makeDelayedReady: 'UPDATE bus_delivery SET state = 0, ready_at = NULL WHERE grp = ? AND seq = ?',
   writeInbox: `
     INSERT INTO bus_inbox (grp, key, until) VALUES (?, ?, ?)
     ON CONFLICT DO UPDATE SET until = max(until, excluded.until)`,

@@ -79,7 +79,7 @@ export function readTopology(file: SqliteFile, version: number): TopologyView {
     })
   }
   const subscriptions = new Map<number, TopicSubscription[]>()
-  for (const row of file.prepare('SELECT * FROM bus_subscription ORDER BY grp, topic').all()) {
+  for (const row of file.prepare('SELECT * FROM bus_subscription ORDER BY topic, grp').all()) {
     const group = groupsById.get(Number(row.grp))
     if (group === undefined) continue
     const topicId = Number(row.topic)
