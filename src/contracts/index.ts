@@ -1,8 +1,18 @@
 export type { BatchItem } from './batch.ts'
 export type { BuildOptions, MessageBuilder, MessageBuilderOptions } from './builder.ts'
 export { createMessageBuilder } from './builder.ts'
+export { createBundler } from './bundle.ts'
 export { placeAt } from './code-frame.ts'
+export type {
+  ContractInput,
+  DataOf,
+  SchemaInput,
+  StandardSchema,
+  TypesOf,
+} from './contract-input.ts'
 export { decodeJson } from './decode-json.ts'
+export type { ContractTypesOf, DefineOptions, TypedContract } from './define.ts'
+export { defineContract } from './define.ts'
 export { nearest, suggest } from './did-you-mean.ts'
 export type { Draft } from './draft.ts'
 export { draftOf, drafts, isOldDraft, uriOfDraft } from './draft.ts'
@@ -33,8 +43,10 @@ export type { PackName } from './pack.ts'
 export { loadPack, packFolder, packNames } from './pack.ts'
 export type { Profile } from './profiles.ts'
 export { profiles } from './profiles.ts'
+export { fieldAt } from './schema-paths.ts'
 export type { References } from './schema-references.ts'
 export { readReferences } from './schema-references.ts'
+export { createSchemaStore } from './schema-store.ts'
 export type { SemanticVersion, VersionRange } from './semver.ts'
 export { compareVersions, parseRange, parseVersion, satisfies } from './semver.ts'
 export type { Path, Place, Source } from './source.ts'

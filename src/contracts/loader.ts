@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Finding } from '../core/finding.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject, toPointer } from '../core/json.ts'
-import { limits } from '../core/limits.ts'
+import { arrangeFindings } from './arrange.ts'
 import type { Bundler } from './bundle.ts'
 import { createBundler } from './bundle.ts'
 import { checkContract } from './check-contract.ts'
@@ -78,7 +78,7 @@ export function loadContractsSync(path: string, options: LoadOptions = {}): Load
   checkTogether(loaded)
   const reports = new Set(read.flatMap(({ report }) => (report ? [report] : [])))
   findings.push(...store.findings, ...[...reports].flatMap((report) => report.findings))
-  return { contracts: loaded.map(({ contract }) => contract), findings: arrange(findings) }
+  return { contracts: loaded.map(({ contract }) => contract), findings: arrangeFindings(findings) }
 }
 
 /** {@link loadContractsSync}, for callers that await. */
@@ -226,42 +226,4 @@ export function problemFinding({ code, message, document, pointer, hint }: Schem
     ...(source.file === undefined ? {} : { file: source.file }),
     ...source.place(path),
   }
-}
-
-/** Sorted by file and place, without repetitions, cut at the limit with a count of the rest. */
-function arrange(findings: readonly Finding[]): Finding[] {
-  const seen = new Set<string>()
-  const unique = findings.filter((finding) => {
-    const { code, message, file, line, column, pointer } = finding
-    const key = JSON.stringify([code, message, file, line, column, pointer])
-    return !seen.has(key) && seen.add(key)
-  })
-  unique.sort(
-    (a, b) =>
-      compareTexts(a.file ?? '', b.file ?? '') ||
-      (a.line ?? 0) - (b.line ?? 0) ||
-      (a.column ?? 0) - (b.column ?? 0),
-  )
-  if (unique.length <= limits.findingsMax) return unique
-  const rest = unique.length - limits.findingsMax
-  const errors = unique.filter(({ severity }) => severity === 'error')
-  const others = unique.filter(({ severity }) => severity !== 'error')
-  return [
-    ...[...errors, ...others].slice(0, limits.findingsMax),
-    {
-      code: 'FINDINGS_CUT',
-      message: `${rest} more findings are not listed`,
-      severity: 'info',
-      hint: 'Mend the first ones and check again.',
-    },
-  ]
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** The name of a contract's folder or file, for messages. */
-export function contractLabel(contract: Contract): string {
-  return contract.file === undefined ? contract.id : basename(contract.file)
 }
