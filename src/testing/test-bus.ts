@@ -38,6 +38,8 @@ export interface TestBusExtras<C extends ContractTypes> {
   /** Messages of an event, or all, that were published so far, oldest first. */
   published<Event extends EventOf<C>>(event: Event): Message<C['events'][Event]>[]
   published(): Message<C['events'][EventOf<C>]>[]
+  /** The same as they went over the wire: bytes, headers, key. */
+  records(event: string): OutgoingRecord[]
   /** Messages that a consumer has handled and acknowledged, oldest first. */
   handled<Name extends ConsumerOf<C>>(
     consumer: Name,
@@ -168,6 +170,7 @@ function extras({
       )
       return records.map((record) => readRecord(bus, record)) as never
     },
+    records: (event) => observation.published.filter(({ type }) => type === event),
     handled(consumer) {
       assertConsumer(bus, consumer)
       return observation.settled

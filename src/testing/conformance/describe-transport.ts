@@ -104,7 +104,9 @@ interface SkippingContext {
   skip(reason: string): void
 }
 function canSkip(context: unknown): context is SkippingContext {
-  return typeof context === 'object' && context !== null && 'skip' in context
+  // The context of vitest is a function, that of node:test an object.
+  const holds = typeof context === 'function' || (typeof context === 'object' && context !== null)
+  return holds && 'skip' in (context as object)
 }
 
 function explain(error: unknown, seed: number): unknown {

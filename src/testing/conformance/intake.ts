@@ -24,6 +24,8 @@ export const dead = (delivery: Delivery, failure: Partial<Failure> = {}): Settle
 export interface IntakeOptions {
   /** Unsettled deliveries at a time. Default 16. */
   readonly credit?: number
+  /** False: credit that was used is not given back. Default true. */
+  readonly renews?: boolean
   readonly replica?: string
   /** What becomes of a delivery; nothing leaves it unsettled. Default: it is acknowledged. */
   readonly handle?: (delivery: Delivery) => Settlement | undefined | Promise<Settlement | undefined>
@@ -59,7 +61,7 @@ export async function consume(
   group: string,
   options: IntakeOptions = {},
 ): Promise<Intake> {
-  const { credit = 16, handle = ack } = options
+  const { credit = 16, handle = ack, renews = true } = options
   const deliveries: Delivery[] = []
   const acknowledged: Delivery[] = []
   const lost: Delivery[] = []
@@ -79,7 +81,7 @@ export async function consume(
       if (!result.ok && result.reason === 'lost') lost.push(settlement.delivery)
       if (!result.ok && result.reason === 'error') problems.push(result.error)
     }
-    subscription?.grant(settlements.length)
+    if (renews) subscription?.grant(settlements.length)
     return results
   }
 

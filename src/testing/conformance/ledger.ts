@@ -63,7 +63,11 @@ function byNumber(delivery: Delivery) {
 
 async function counts(stage: Stage): Promise<void> {
   const scene = await stage.scene()
-  const intake = await consume(scene.transport, scene.group, { credit: 11, handle: byNumber })
+  const intake = await consume(scene.transport, scene.group, {
+    credit: 11,
+    renews: false,
+    handle: byNumber,
+  })
   await scene.publish(scene.records(15))
   await intake.until(11)
   await waitUntil(() => intake.unsettled().length === 2, {
