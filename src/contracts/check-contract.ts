@@ -150,7 +150,8 @@ function checkPromises({ contract, value, add }: Check): void {
 function checkProducers({ contract, add }: Check): void {
   const messages = [...Object.keys(contract.events), ...Object.keys(contract.commands)]
   for (const { name, events } of Object.values(contract.producers)) {
-    if (Object.hasOwn(contract.consumers, name)) {
+    const listensTo = Object.keys(contract.consumers[name]?.events ?? {})
+    if (listensTo.some((event) => (events ?? messages).includes(event))) {
       add('PRODUCER_CONSUMES', `\`${name}\` is its own consumer`, ['consumers', name], {
         at: 'key',
         severity: 'warning',

@@ -54,13 +54,19 @@ export function isTooDeep(value: unknown, depthMax: number): boolean {
 }
 
 function kindOf(value: unknown): string {
-  if (value === null) return 'null'
+  if (value === null || value === undefined) return value === null ? 'null' : 'nothing'
   return Array.isArray(value) ? 'an array' : `a ${typeof value}`
 }
 
 function typeFindings(type: unknown, validator: MessageValidator): Finding[] {
   const finding = (code: string, message: string, hint: string | undefined): Finding[] => [
-    { code, severity: 'error', message, pointer: '/type', ...(hint === undefined ? {} : { hint }) },
+    {
+      code,
+      severity: 'error',
+      message,
+      pointer: type === undefined ? '' : '/type',
+      ...(hint === undefined ? {} : { hint }),
+    },
   ]
   if (typeof type !== 'string' || type === '') {
     const found = type === undefined ? 'nothing' : kindOf(type)
