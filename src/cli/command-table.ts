@@ -3,12 +3,12 @@ import type { CommandSpec, OptionSpec } from './command.ts'
 const contracts = {
   kind: 'list',
   value: 'PATH',
-  summary: 'Contract file, folder or pack:NAME; may be given several times. Default ./contracts',
+  summary: 'Contract file, folder or pack:NAME; repeatable. Default ./contracts',
 } as const satisfies OptionSpec
 const transport = {
   kind: 'text',
   value: 'URL',
-  summary: 'Where messages travel: sqlite:FILE, memory:, or a broker. Default sqlite:./treaty.db',
+  summary: 'sqlite:FILE, memory:, or a broker. Default sqlite:./treaty.db',
 } as const satisfies OptionSpec
 const profile = {
   kind: 'text',

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { systemClock } from '../core/clock.ts'
 import type { StopSignals } from './host.ts'
 import { run } from './run.ts'
+import { readVersion } from './version.ts'
 
 /** Milliseconds that a second Ctrl-C leaves to whatever still runs. */
 const abortGraceMs = 2000
@@ -23,11 +23,6 @@ function listenForSignals(): StopSignals {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   return { stopping: stopping.signal, aborting: aborting.signal }
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }
 
 // A reader that has gone is told by the callback of each write; without a listener it would be a crash.

@@ -10,6 +10,7 @@ import { type Invocation, readInvocation } from './invocation.ts'
 import { createMasker, type Masker } from './masking.ts'
 import { createOutput, type Output } from './output.ts'
 import type { ParsedArguments } from './program.ts'
+import { stopCode } from './stop-code.ts'
 
 /** Runs one command line; the exit code. Never throws and never exits: the caller does. */
 export async function run(host: Host): Promise<number> {
@@ -111,11 +112,6 @@ async function runCommand(
 function quietSignals(): StopSignals {
   const never = new AbortController().signal
   return { stopping: never, aborting: never }
-}
-
-/** 130 after Ctrl-C, 143 after SIGTERM. */
-export function stopCode(signal: AbortSignal): number {
-  return signal.reason === 'SIGTERM' ? exitCode.terminated : exitCode.interrupted
 }
 
 /** Gives up after `--timeout`: a stream is asked to stop, anything else is left. */

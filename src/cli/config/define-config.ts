@@ -11,8 +11,10 @@ export interface Config {
   readonly profile?: 'default' | 'seed-compat' | 'strict-ids'
   /** Modules that export `handlers`: by consumer, then by event. */
   readonly handlers?: string | readonly string[]
-  /** Modules that export `run` and bring messages in from outside. */
-  readonly feeds?: string | readonly string[]
+  /** Modules that export `run` and bring messages in from outside, each speaking `as` a producer. */
+  readonly feeds?: Readonly<Record<string, { readonly module: string; readonly as?: string }>>
+  /** What `start` and `dev` print of an event, by event name: text with fields of the data in braces. */
+  readonly show?: Readonly<Record<string, string>>
   /** Programs of their own, started and kept running by `treaty start` and `treaty dev`. */
   readonly services?: Readonly<
     Record<
@@ -47,6 +49,8 @@ export interface Config {
     readonly messageBytesMax?: number
     /** How long a shutdown waits for what has begun; default `30s`. */
     readonly drain?: string
+    /** After how long the work of a process that went silent is handed on; default `30s`. */
+    readonly lease?: string
   }
 }
 

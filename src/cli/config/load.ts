@@ -50,9 +50,6 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
   const store = pick('store', 'TREATY_STORE')
   for (const url of [transport, store]) if (url !== undefined) options.masker.addPassword(url)
   const service = flag('service') ?? environment.TREATY_SERVICE ?? config.service
-  const drainMs =
-    config.limits?.drain === undefined ? undefined : parseDuration(config.limits.drain)
-  const { messageBytesMax } = config.limits ?? {}
   return {
     ...(file === undefined ? {} : { file: file.path }),
     folder,
@@ -65,16 +62,33 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
       config.profile ??
       defaults.profile) as Profile,
     handlers: asList(config.handlers).map((path) => resolve(folder, path)),
-    feeds: asList(config.feeds).map((path) => resolve(folder, path)),
+    feeds: Object.entries(config.feeds ?? {}).map(([name, feed]) => ({
+      name,
+      ...feed,
+      module: resolve(folder, feed.module),
+    })),
     services: Object.entries(config.services ?? {}).map(([name, service]) =>
       serviceOf(name, service, folder),
     ),
     server: serverOf(options, config),
-    limits: {
-      ...(messageBytesMax === undefined ? {} : { messageBytesMax }),
-      ...(drainMs === undefined ? {} : { drainMs }),
-    },
+    limits: limitsOf(config, environment),
+    show: config.show ?? {},
     fileSettings: countLeaves(file?.value ?? {}),
+  }
+}
+
+function limitsOf(
+  { limits = {} }: Config,
+  environment: LoadSettingsOptions['environment'],
+): Settings['limits'] {
+  const { messageBytesMax } = limits
+  const drainMs = limits.drain === undefined ? undefined : parseDuration(limits.drain)
+  const lease = environment.TREATY_LEASE_MS ?? limits.lease
+  const leaseMs = lease === undefined ? undefined : (parseDuration(lease) ?? Number(lease))
+  return {
+    ...(messageBytesMax === undefined ? {} : { messageBytesMax }),
+    ...(drainMs === undefined ? {} : { drainMs }),
+    ...(leaseMs === undefined || !(leaseMs > 0) ? {} : { leaseMs }),
   }
 }
 
@@ -84,7 +98,7 @@ function contractPaths(
   folder: string,
 ): string[] {
   const given = Array.isArray(args.contracts) ? (args.contracts as string[]) : undefined
-  const outer = given ?? environment.TREATY_CONTRACTS?.split(',').map((path) => path.trim())
+  const outer = given ?? environment.TREATY_CONTRACTS?.split(/[,\n]/).map((path) => path.trim())
   const [paths, from] = outer
     ? [outer, cwd]
     : [asList(config.contracts ?? defaults.contracts), folder]

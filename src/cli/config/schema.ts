@@ -37,7 +37,11 @@ export const configSchema: Rule & { kind: 'map' } = {
     service: text,
     profile: { kind: 'text', choices: ['default', 'seed-compat', 'strict-ids'] },
     handlers: paths,
-    feeds: paths,
+    feeds: {
+      kind: 'names',
+      values: { kind: 'map', required: ['module'], keys: { module: text, as: text } },
+    },
+    show: { kind: 'names', values: text },
     services: {
       kind: 'names',
       values: {
@@ -88,6 +92,7 @@ export const configSchema: Rule & { kind: 'map' } = {
       keys: {
         messageBytesMax: { kind: 'integer', min: 1024, max: 1_073_741_824 },
         drain: { kind: 'duration' },
+        lease: { kind: 'duration' },
       },
     },
   },

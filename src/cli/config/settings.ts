@@ -16,6 +16,15 @@ export interface ServiceSettings {
   readonly cwd: string
 }
 
+/** A module that exports `run` and brings messages in from outside. */
+export interface FeedSettings {
+  readonly name: string
+  /** Absolute. */
+  readonly module: string
+  /** The producer that it speaks for. */
+  readonly as?: string
+}
+
 /** An API key as configured: by secret reference, or as a digest. */
 export interface KeySettings {
   readonly name: string
@@ -42,8 +51,8 @@ export interface Settings {
   readonly profile: Profile
   /** Absolute paths of modules whose exports are handlers by consumer. */
   readonly handlers: readonly string[]
-  /** Absolute paths of modules that bring messages in from outside; each exports `run`. */
-  readonly feeds: readonly string[]
+  /** Modules that bring messages in from outside. */
+  readonly feeds: readonly FeedSettings[]
   readonly services: readonly ServiceSettings[]
   readonly server: {
     readonly port: number
@@ -51,7 +60,13 @@ export interface Settings {
     readonly keys: readonly KeySettings[]
     readonly allowedHosts: readonly string[]
   }
-  readonly limits: { readonly messageBytesMax?: number; readonly drainMs?: number }
+  readonly limits: {
+    readonly messageBytesMax?: number
+    readonly drainMs?: number
+    readonly leaseMs?: number
+  }
+  /** Event name → what `start` and `dev` print when one is published: fields of the data in braces. */
+  readonly show: Readonly<Record<string, string>>
   /** Number of settings that the file gives, for people. */
   readonly fileSettings: number
 }

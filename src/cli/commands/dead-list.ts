@@ -1,0 +1,62 @@
+import type { Command } from '../command.ts'
+import type { CommandTable } from '../command-table.ts'
+import { plural } from '../finding-text.ts'
+import { withBus } from '../project.ts'
+import { renderTable } from '../table.ts'
+
+const limitDefault = 50
+
+interface Item {
+  readonly id: string
+  readonly messageId: string
+  readonly event: string
+  readonly consumer: string | null
+  readonly reason: string
+  readonly message: string | null
+  readonly attempts: number
+  readonly failedAt: string
+}
+interface Data {
+  readonly items: readonly Item[]
+  readonly next?: string
+}
+
+/** Lists dead letters, the latest first. */
+export const deadList: Command<CommandTable['dead list'], Data> = {
+  async run({ consumer, event, reason, limit = limitDefault, cursor }, context) {
+    // The API shows the same, so the form is the API's.
+    const { deadSummary } = await import('../../server/index.ts')
+    const data = await withBus(context, async (bus): Promise<Data> => {
+      const page = await bus.dead.list({
+        limit,
+        ...(consumer === undefined ? {} : { consumer }),
+        ...(event === undefined ? {} : { event }),
+        ...(reason === undefined ? {} : { reason }),
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      return { ...page, items: page.items.map(deadSummary) }
+    })
+    return {
+      data,
+      toText(style) {
+        if (data.items.length === 0) return 'no dead letters'
+        const rows = data.items.map((item) => [
+          item.id,
+          item.event,
+          item.consumer ?? '(ingest)',
+          item.reason,
+          String(item.attempts),
+          item.failedAt,
+        ])
+        const table = renderTable(
+          ['dead letter', 'event', 'consumer', 'reason', 'attempts', 'failed at'],
+          rows,
+          style,
+        )
+        const more = data.next === undefined ? '' : `\n${style.dim(`more: --cursor ${data.next}`)}`
+        const next = style.dim('next: treaty dead show ID, then treaty dead replay ID')
+        return `${table}${more}\n\n${plural(rows.length, 'dead letter')}\n${next}`
+      },
+    }
+  },
+}

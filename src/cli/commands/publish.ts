@@ -1,0 +1,231 @@
+import { isUtf8 } from 'node:buffer'
+import { catalogEntry, isTreatyError, TreatyError } from '../../core/errors.ts'
+import type { Finding } from '../../core/finding.ts'
+import { limits } from '../../core/limits.ts'
+import type { Bus, PublishOptions } from '../../messaging/index.ts'
+import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
+import type { CommandTable } from '../command-table.ts'
+import { exitCode } from '../exit-code.ts'
+import { renderFindings } from '../finding-text.ts'
+import { withBus } from '../project.ts'
+import { type InputLine, openInput, readAll, readLines } from '../read-input.ts'
+import { stopCode } from '../stop-code.ts'
+
+/** Messages that are sent and not yet acknowledged, at most: enough for full group commits. */
+const inFlightMax = 2000
+
+interface Data {
+  readonly published: number
+  readonly refused: number
+}
+type Arguments = ArgumentsOf<CommandTable['publish']>
+
+/** Publishes one message, or one for each line. */
+export const publish: Command<CommandTable['publish'], Data> = {
+  async run(args, context) {
+    const { data } = args
+    if (data === undefined) {
+      throw new TreatyError('USAGE', 'the option --data is missing', {
+        hint: "Write --data '{…}', --data @FILE, or --data - for standard input.",
+      })
+    }
+    return withBus(context, (bus) =>
+      args.jsonl === true ? publishLines(bus, args, context) : publishOne(bus, args, context),
+    )
+  },
+}
+
+function optionsOf(args: Arguments): PublishOptions {
+  const { key, id, priority, ttl, delay, correlationId } = args
+  return {
+    ...(key === undefined ? {} : { key }),
+    ...(id === undefined ? {} : { id }),
+    ...(priority === undefined ? {} : { priority: priority as 'normal' }),
+    ...(ttl === undefined ? {} : { ttlMs: ttl }),
+    ...(delay === undefined ? {} : { delayMs: delay }),
+    ...(correlationId === undefined ? {} : { correlationId }),
+  }
+}
+
+/** Name of the input that `--data` means: `-` or a file; undefined where it is the data itself. */
+function inputOf(data: string): string | undefined {
+  if (data === '-') return data
+  return data.startsWith('@') ? data.slice(1) : undefined
+}
+
+async function publishOne(
+  bus: Bus,
+  args: Arguments,
+  context: CommandContext,
+): Promise<CommandResult<Data>> {
+  const given = args.data ?? ''
+  const input = inputOf(given)
+  const bytes = input === undefined ? Buffer.from(given) : await readAll(input, context)
+  const sender = createSender(bus, args, context)
+  await sender.send({ number: 1, bytes, isTooLong: false })
+  return sender.end()
+}
+
+async function publishLines(
+  bus: Bus,
+  args: Arguments,
+  context: CommandContext,
+): Promise<CommandResult<Data>> {
+  const input = inputOf(args.data ?? '')
+  const source = input === undefined ? inline(args.data ?? '') : openInput(input, context)
+  const sender = createSender(bus, args, context)
+  const settings = await context.settings()
+  const bytesMax = settings.limits.messageBytesMax ?? limits.messageBytesMax
+  const signal = AbortSignal.any([context.stopping, sender.failed])
+  for await (const line of readLines(source, { bytesMax, signal })) {
+    if (isBlank(line.bytes)) continue
+    await sender.send(line)
+    if (signal.aborted) break
+  }
+  return sender.end()
+}
+
+async function* inline(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0x20 || byte === 0x09)
+}
+
+/** What became of one line. */
+type Fate =
+  | { readonly kind: 'published'; readonly id: string; readonly position: string }
+  | { readonly kind: 'refused'; readonly findings: readonly Finding[] }
+  | { readonly kind: 'failed'; readonly error: unknown }
+
+interface Sender {
+  /** Resolves when there is room for the next: it does not wait for the acknowledgement. */
+  send(line: InputLine): Promise<void>
+  /** Aborts when something failed that is no fault of a line: nothing more may be sent. */
+  readonly failed: AbortSignal
+  /** Waits for everything that is under way. */
+  end(): Promise<CommandResult<Data>>
+}
+
+/**
+ * Sends lines one behind the other without waiting, and reports each in the order of the input once it is
+ * acknowledged or refused.
+ */
+function createSender(bus: Bus, args: Arguments, context: CommandContext): Sender {
+  const options = optionsOf(args)
+  const failure = new AbortController()
+  let published = 0
+  let refused = 0
+  let underWay = 0
+  let firstError: unknown
+  let wake: (() => void) | undefined
+  let reports = Promise.resolve()
+
+  async function fateOf(line: InputLine): Promise<Fate> {
+    try {
+      const parsed = await parseLine(line)
+      if ('findings' in parsed) return { kind: 'refused', findings: parsed.findings }
+      return { kind: 'published', ...(await bus.publish(args.event, parsed.value, options)) }
+    } catch (error) {
+      const findings = refusalOf(error)
+      return findings ? { kind: 'refused', findings } : { kind: 'failed', error }
+    }
+  }
+
+  async function report(line: InputLine, fate: Fate): Promise<void> {
+    if (fate.kind === 'failed') {
+      firstError ??= fate.error
+      failure.abort()
+    } else if (fate.kind === 'published') {
+      published += 1
+      const { id, position } = fate
+      await context.emit(
+        { kind: 'published', id, position },
+        ({ green, symbols }) => `${green(`${symbols.ok} published`)}  ${id}  at ${position}`,
+      )
+    } else {
+      refused += 1
+      const where = args.jsonl === true ? { line: line.number } : {}
+      const { findings } = fate
+      await context.emit({ kind: 'refused', ...where, findings }, (style) => {
+        const place = args.jsonl === true ? `line ${line.number}` : ''
+        return `${style.red(`${style.symbols.fail} refused`)}  ${place}\n${renderFindings(findings, style)}`
+      })
+    }
+  }
+
+  return {
+    failed: failure.signal,
+    async send(line) {
+      underWay += 1
+      const fate = fateOf(line)
+      // In turn: reports come in the order of the input. What they write is not awaited by the next, the stream keeps the order.
+      reports = reports.then(async () => {
+        const known = await fate
+        void report(line, known)
+          .catch((error: unknown) => {
+            firstError ??= error
+            failure.abort()
+          })
+          .finally(() => {
+            underWay -= 1
+            wake?.()
+          })
+      })
+      while (underWay >= inFlightMax && !failure.signal.aborted) await room()
+    },
+    async end() {
+      await reports
+      while (underWay > 0) await room()
+      return resultOf({ published, refused }, firstError, context)
+    },
+  }
+
+  function room(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve
+    })
+  }
+}
+
+function resultOf(data: Data, error: unknown, context: CommandContext): CommandResult<Data> {
+  const text = `${data.published} published${data.refused === 0 ? '' : `, ${data.refused} refused`}`
+  const toText = () => text
+  if (error !== undefined) {
+    if (!isTreatyError(error)) throw error
+    return { exitCode: catalogEntry(error.code).exitCode, data, error, toText }
+  }
+  if (context.stopping.aborted) return { exitCode: stopCode(context.stopping), data, toText }
+  return { exitCode: data.refused > 0 ? exitCode.findings : exitCode.ok, data, toText }
+}
+
+async function parseLine(
+  line: InputLine,
+): Promise<{ readonly value: unknown } | { readonly findings: readonly Finding[] }> {
+  const finding = (code: string, message: string, hint: string) => ({
+    findings: [{ code, message, severity: 'error' as const, hint }],
+  })
+  if (line.isTooLong) {
+    return finding(
+      'MESSAGE_TOO_LARGE',
+      'the line is larger than a message may be',
+      'Send less in one message.',
+    )
+  }
+  if (!isUtf8(line.bytes))
+    return finding('FILE_NOT_UTF8', 'the data is not UTF-8 text', 'Send it as UTF-8.')
+  const { parseJson } = await import('../../contracts/index.ts')
+  const parsed = parseJson(line.bytes.toString('utf8'))
+  return 'value' in parsed ? parsed : { findings: [parsed.finding] }
+}
+
+/** The findings of an error that is about this message and no other; undefined where the next would fail too. */
+function refusalOf(error: unknown): readonly Finding[] | undefined {
+  if (!isTreatyError(error)) return undefined
+  if (error.findings.length > 0) return error.findings
+  const ofMessage = ['SCHEMA_MISMATCH', 'KEY_CONFLICT', 'MESSAGE_TOO_LARGE', 'UNDECODABLE']
+  if (!ofMessage.includes(error.code)) return undefined
+  const { code, message, hint } = error
+  return [{ code, message, severity: 'error', ...(hint === undefined ? {} : { hint }) }]
+}

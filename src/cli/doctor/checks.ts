@@ -1,0 +1,259 @@
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname } from 'node:path'
+import { errorMessage, isTreatyError } from '../../core/errors.ts'
+import { hasErrors } from '../../core/finding.ts'
+import { hasSecretReference, redactUrl } from '../../core/secret.ts'
+import type { CommandContext } from '../command.ts'
+import type { Settings } from '../config/settings.ts'
+import { countFindings, plural } from '../finding-text.ts'
+import { loadProjectContracts } from '../project.ts'
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly id: string
+  readonly title: string
+  readonly status: 'ok' | 'warn' | 'fail' | 'skip'
+  readonly found: string
+  readonly expected: string
+  /** What to do, for people; null when nothing is to do. */
+  readonly fix: string | null
+}
+
+const nodeMajorMin = 24
+/** Bytes of free space below which writes are at risk, and below which they are likely to fail. */
+const freeBytesWarn = 1_073_741_824
+const freeBytesFail = 67_108_864
+
+/** Everything that can be looked at, in the order in which one builds on the other. Never throws. */
+export async function runChecks(context: CommandContext): Promise<Check[]> {
+  const checks: Check[] = [nodeCheck(process.versions.node), clockCheck(context.clock.now())]
+  const settings = await context.settings().catch((error: unknown) => {
+    checks.push(failed('config', 'configuration', 'a valid configuration', error))
+    return undefined
+  })
+  if (!settings) return checks
+  checks.push(configCheck(settings))
+  checks.push(...secretChecks(settings, context))
+  checks.push(await contractsCheck(context))
+  checks.push(modulesCheck(settings))
+  checks.push(await transportCheck(settings, context))
+  checks.push(await storeCheck(settings, context))
+  checks.push(diskCheck(settings.folder))
+  checks.push(await portCheck(settings.server.port, settings.server.host))
+  return checks
+}
+
+function passed(id: string, title: string, found: string, expected: string): Check {
+  return { id, title, status: 'ok', found, expected, fix: null }
+}
+
+function failed(id: string, title: string, expected: string, error: unknown): Check {
+  const code = isTreatyError(error) ? error.code : 'UNFORESEEN'
+  const findings = isTreatyError(error) ? error.findings : []
+  const first = findings[0]
+  const found = first ? `${errorMessage(error)}; the first: ${first.message}` : errorMessage(error)
+  const hint = (isTreatyError(error) ? error.hint : undefined) ?? 'Look at it with --verbose.'
+  return { id, title, status: 'fail', found, expected, fix: `${hint} See treaty explain ${code}.` }
+}
+
+export function nodeCheck(version: string): Check {
+  const isFine = Number(version.split('.')[0]) >= nodeMajorMin
+  const expected = `${nodeMajorMin} or newer`
+  if (isFine) return passed('node', 'Node', version, expected)
+  return {
+    id: 'node',
+    title: 'Node',
+    status: 'fail',
+    found: version,
+    expected,
+    fix: 'Run npm install --save-dev node@24.',
+  }
+}
+
+/** A machine whose clock was never set stamps messages that sort before all others. */
+export function clockCheck(nowMs: number): Check {
+  const found = Number.isFinite(nowMs) ? new Date(nowMs).toISOString() : 'no time'
+  const expected = 'a date after 2026'
+  if (nowMs > Date.UTC(2026, 0, 1)) return passed('clock', 'clock', found, expected)
+  return {
+    id: 'clock',
+    title: 'clock',
+    status: 'fail',
+    found,
+    expected,
+    fix: 'Set the clock of this machine.',
+  }
+}
+
+function configCheck({ file, fileSettings }: Settings): Check {
+  const expected = 'a valid configuration, or none'
+  const found =
+    file === undefined ? 'none, all defaults' : `valid, ${plural(fileSettings, 'setting')}`
+  return passed('config', file?.split('/').at(-1) ?? 'configuration', found, expected)
+}
+
+function secretChecks(settings: Settings, context: CommandContext): Check[] {
+  const texts = [
+    settings.transport,
+    settings.store ?? '',
+    ...settings.server.keys.map(({ key }) => key ?? ''),
+    ...settings.services.flatMap(({ env }) => Object.values(env)),
+  ].filter(hasSecretReference)
+  if (texts.length === 0) return []
+  const expected = 'every secret reference resolves'
+  for (const text of texts) {
+    try {
+      context.reveal(text)
+    } catch (error) {
+      return [failed('secrets', 'secrets', expected, error)]
+    }
+  }
+  return [passed('secrets', 'secrets', plural(texts.length, 'reference'), expected)]
+}
+
+async function contractsCheck(context: CommandContext): Promise<Check> {
+  const expected = 'contracts without errors'
+  try {
+    const { contracts, findings } = await loadProjectContracts(context)
+    const found = `${plural(contracts.length, 'contract')}, ${countFindings(findings)}`
+    if (!hasErrors(findings) && findings.length === 0)
+      return passed('contracts', 'contracts', found, expected)
+    const status = hasErrors(findings) ? 'fail' : 'warn'
+    return {
+      id: 'contracts',
+      title: 'contracts',
+      status,
+      found,
+      expected,
+      fix: 'Run treaty check.',
+    }
+  } catch (error) {
+    return failed('contracts', 'contracts', expected, error)
+  }
+}
+
+function modulesCheck({ handlers, feeds, services }: Settings): Check {
+  const paths = [
+    ...handlers,
+    ...feeds.map(({ module }) => module),
+    ...services.flatMap(({ module }) => module ?? []),
+  ]
+  const expected = 'every module that the configuration names'
+  const missing = paths.filter((path) => !existsSync(path))
+  const title = 'handlers and services'
+  if (paths.length === 0) {
+    return { id: 'modules', title, status: 'skip', found: 'none configured', expected, fix: null }
+  }
+  if (missing.length === 0)
+    return passed('modules', title, plural(paths.length, 'module'), expected)
+  const fix =
+    'Correct handlers, feeds or services in the configuration. See treaty explain MODULE_INVALID.'
+  return {
+    id: 'modules',
+    title,
+    status: 'fail',
+    found: `not there: ${missing.join(', ')}`,
+    expected,
+    fix,
+  }
+}
+
+/** The file of an embedded database that is not there yet: looking must not make it. */
+function unborn(url: string): string | undefined {
+  const path = /^sqlite:(.+)$/i.exec(url)?.[1]
+  return path !== undefined && !existsSync(path) ? path : undefined
+}
+
+function writable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK)
+    return true
+  } catch {
+    return false // Not there, or not ours: either way nothing can be made in it.
+  }
+}
+
+function unbornCheck(id: string, title: string, path: string): Check {
+  const expected = 'a database, or a folder to make one in'
+  if (writable(dirname(path))) return passed(id, title, `${path} will be made`, expected)
+  const found = `${dirname(path)} cannot be written to`
+  return {
+    id,
+    title,
+    status: 'fail',
+    found,
+    expected,
+    fix: 'Check path and permissions of --transport and --store.',
+  }
+}
+
+async function transportCheck(settings: Settings, context: CommandContext): Promise<Check> {
+  const title = `transport ${redactUrl(settings.transport)}`
+  const path = unborn(settings.transport)
+  if (path !== undefined) return unbornCheck('transport', title, path)
+  try {
+    const { openTransport } = await import('../../messaging/index.ts')
+    const transport = await openTransport(context.reveal(settings.transport), {
+      clock: context.clock,
+    })
+    await transport.connect()
+    const { groups } = await transport.stats()
+    await transport.close({ drainMs: 0 })
+    return passed(
+      'transport',
+      title,
+      `answers, ${plural(groups.length, 'consumer group')}`,
+      'a transport that answers',
+    )
+  } catch (error) {
+    return failed('transport', title, 'a transport that answers', error)
+  }
+}
+
+async function storeCheck(settings: Settings, context: CommandContext): Promise<Check> {
+  const [{ openStore }, { storeUrlFor }] = await Promise.all([
+    import('../../store/index.ts'),
+    import('../../messaging/index.ts'),
+  ])
+  const url = settings.store ?? storeUrlFor(settings.transport)
+  const title = `store ${redactUrl(url)}`
+  const path = unborn(url)
+  if (path !== undefined) return unbornCheck('store', title, path)
+  try {
+    const store = await openStore(context.reveal(url), { clock: context.clock })
+    await store.close()
+    return passed('store', title, `opens, ${store.kind}`, 'a store that opens')
+  } catch (error) {
+    return failed('store', title, 'a store that opens', error)
+  }
+}
+
+function diskCheck(folder: string): Check {
+  const facts = statfsSync(folder)
+  return freeSpaceCheck(facts.bavail * facts.bsize)
+}
+
+export function freeSpaceCheck(freeBytes: number): Check {
+  const found = `${(freeBytes / 1_073_741_824).toFixed(1)} GiB free`
+  const expected = 'at least 1 GiB free'
+  if (freeBytes >= freeBytesWarn) return passed('disk', 'disk', found, expected)
+  const status = freeBytes < freeBytesFail ? 'fail' : 'warn'
+  return { id: 'disk', title: 'disk', status, found, expected, fix: 'Free space on this volume.' }
+}
+
+function portCheck(port: number, host: string): Promise<Check> {
+  const expected = 'a free port'
+  const title = `port ${port}`
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const found = error.code === 'EADDRINUSE' ? 'in use, perhaps by treaty itself' : error.message
+      const fix = 'Stop the other process, or choose another with --port.'
+      resolve({ id: 'port', title, status: 'warn', found, expected, fix })
+    })
+    server.listen(port, host, () => {
+      server.close(() => resolve(passed('port', title, 'free', expected)))
+    })
+  })
+}

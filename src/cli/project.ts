@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs'
+import type { Contract, LoadedContracts, PackName } from '../contracts/index.ts'
+import { TreatyError } from '../core/errors.ts'
+import { hasErrors } from '../core/finding.ts'
+import type { Bus } from '../messaging/index.ts'
+import type { CommandContext } from './command.ts'
+import { countFindings } from './finding-text.ts'
+import { suggest } from './suggest.ts'
+
+/**
+ * The contracts of the settings, with everything that is wrong with them.
+ *
+ * @throws FILE_NOT_FOUND · PACK_NOT_FOUND
+ */
+export async function loadProjectContracts(
+  context: CommandContext,
+  paths?: readonly string[],
+): Promise<LoadedContracts> {
+  const { loadContracts, loadPack } = await import('../contracts/index.ts')
+  const contracts: Contract[] = []
+  const findings: LoadedContracts['findings'] = []
+  for (const path of paths ?? (await context.settings()).contracts) {
+    if (path.startsWith('pack:')) {
+      contracts.push(...loadPack(path.slice('pack:'.length) as PackName))
+      continue
+    }
+    if (!existsSync(path)) {
+      throw new TreatyError('FILE_NOT_FOUND', `there is no file or folder ${path}`, {
+        hint: 'Point --contracts at the folder that holds the contracts, or run treaty init.',
+        details: { path },
+      })
+    }
+    const loaded = await loadContracts(path)
+    contracts.push(...loaded.contracts)
+    findings.push(...loaded.findings)
+  }
+  return { contracts, findings }
+}
+
+/**
+ * The contracts of the settings, good enough to work with.
+ *
+ * @throws CONTRACT_INVALID with all findings · FILE_NOT_FOUND · PACK_NOT_FOUND
+ */
+export async function projectContracts(context: CommandContext): Promise<readonly Contract[]> {
+  const { contracts, findings } = await loadProjectContracts(context)
+  if (!hasErrors(findings)) return contracts
+  const errors = findings.filter((finding) => finding.severity === 'error')
+  throw new TreatyError('CONTRACT_INVALID', `the contracts have ${countFindings(errors)}`, {
+    hint: 'Run treaty check and mend what it lists.',
+    findings: errors,
+  })
+}
+
+/** The contract of this id. @throws CONTRACT_NOT_FOUND */
+export function contractById(contracts: readonly Contract[], id: string): Contract {
+  const found = contracts.find((contract) => contract.id === id)
+  if (found) return found
+  const ids = contracts.map((contract) => contract.id)
+  throw new TreatyError('CONTRACT_NOT_FOUND', `there is no contract ${id}`, {
+    hint: suggest(id, ids) ?? 'Run treaty contract show for a list.',
+    details: { id },
+  })
+}
+
+/**
+ * Opens the bus of the settings, runs `work` and closes it, whatever happens.
+ *
+ * @throws CONTRACT_INVALID · SECRET_NOT_FOUND · the TRANSPORT_ and STORE_ codes
+ */
+export async function withBus<Result>(
+  context: CommandContext,
+  work: (bus: Bus) => Promise<Result>,
+): Promise<Result> {
+  const settings = await context.settings()
+  const contracts = await projectContracts(context)
+  const { openBus } = await import('../messaging/index.ts')
+  const { service, profile, store, limits } = settings
+  const bus: Bus = await openBus({
+    contracts,
+    transport: context.reveal(settings.transport),
+    profile,
+    clock: context.clock,
+    ...(service === undefined ? {} : { service }),
+    ...(store === undefined ? {} : { store: context.reveal(store) }),
+    ...limits,
+  })
+  bus.onError((error) => context.note(`problem: ${error.message}`))
+  try {
+    return await work(bus)
+  } finally {
+    await bus.close({ drainMs: 0 })
+  }
+}
