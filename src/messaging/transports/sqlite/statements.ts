@@ -35,16 +35,19 @@ const texts = {
     INSERT INTO bus_delivery (grp, seq, state, priority, attempts, deliveries, releases, ready_at, chain, expires_at)
     VALUES (?, ?, ?, ?, 0, 0, 0, ?, ?, ?)`,
   chainHolder:
-    'SELECT seq FROM bus_delivery WHERE grp = ? AND chain = ? AND chain IS NOT NULL LIMIT 1',
+    'SELECT seq FROM bus_delivery INDEXED BY bus_delivery_chain WHERE grp = ? AND chain = ? AND chain IS NOT NULL LIMIT 1',
   chainHead: `
-    SELECT seq, state FROM bus_delivery WHERE grp = ? AND chain = ? AND chain IS NOT NULL ORDER BY seq LIMIT 1`,
+    SELECT seq, state FROM bus_delivery INDEXED BY bus_delivery_chain
+    WHERE grp = ? AND chain = ? AND chain IS NOT NULL ORDER BY seq LIMIT 1`,
   makeReady: 'UPDATE bus_delivery SET state = 0 WHERE grp = ? AND seq = ?',
   topReady: `
-    SELECT ${claimColumns} FROM bus_delivery WHERE grp = ? AND state = 0 ORDER BY priority DESC, seq LIMIT ?`,
+    SELECT ${claimColumns} FROM bus_delivery INDEXED BY bus_delivery_ready
+    WHERE grp = ? AND state = 0 ORDER BY priority DESC, seq LIMIT ?`,
   lowestReady:
     'SELECT priority FROM bus_delivery WHERE grp = ? AND state = 0 ORDER BY priority LIMIT 1',
   oldestReadyOfPriority: `
-    SELECT ${claimColumns} FROM bus_delivery WHERE grp = ? AND state = 0 AND priority = ? ORDER BY seq LIMIT ?`,
+    SELECT ${claimColumns} FROM bus_delivery INDEXED BY bus_delivery_ready
+    WHERE grp = ? AND state = 0 AND priority = ? ORDER BY seq LIMIT ?`,
   lease: `
     UPDATE bus_delivery SET state = 1, owner = ?, deliveries = deliveries + 1 WHERE grp = ? AND seq = ?`,
   deleteDelivery: 'DELETE FROM bus_delivery WHERE grp = ? AND seq = ?',
