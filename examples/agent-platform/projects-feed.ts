@@ -1,6 +1,6 @@
 // The front desk of the project coordinator: opens the projects that customers have asked for, each once.
 import type { Bus, Store } from 'treatyjs'
-import { idFor, luckFor } from './service.ts'
+import { derivedId, derivedNumber } from './service.ts'
 
 /** How many projects there are to do; the same ones at every start. */
 const projectCount = 12
@@ -21,7 +21,7 @@ const requirements = [
 ]
 
 const pick = <Item>(list: readonly Item[], ...parts: string[]): Item =>
-  list[luckFor(list.length, ...parts)] as Item
+  list[derivedNumber(list.length, ...parts)] as Item
 
 /** What `treaty start` hands to a feed. */
 interface Feed {
@@ -36,7 +36,7 @@ export async function run({ bus, store, signal, report }: Feed): Promise<void> {
   const before = await bus.stats()
   let opened = 0
   for (let at = 0; at < projectCount && !signal.aborted; at += 1) {
-    const id = idFor('agent-platform', 'project', String(at))
+    const id = derivedId('agent-platform', 'project', String(at))
     if (await store.records.get('projects-feed', id)) continue
     const subject = pick(subjects, id, 'subject')
     const kind = pick(kinds, id, 'kind')
@@ -47,9 +47,9 @@ export async function run({ bus, store, signal, report }: Feed): Promise<void> {
         name: `${subject} ${kind} ${at + 1}`,
         description: `A ${kind} about ${subject.toLowerCase()}`,
         requirements: pick(requirements, id, 'requirements'),
-        created_by: `customer-${1 + luckFor(40, id, 'customer')}`,
+        created_by: `customer-${1 + derivedNumber(40, id, 'customer')}`,
       },
-      { id: idFor(id, 'created'), correlationId: id },
+      { id: derivedId(id, 'created'), correlationId: id },
     )
     await store.records.put('projects-feed', id, { opened: true })
     opened += 1

@@ -1,5 +1,6 @@
-// Runs the workflow of one task: a model plans it, a tool does it, and the outcome goes back.
-import { idFor, runService } from './service.ts'
+// Runs the two kinds of workflow: planning a project, and carrying out a task by a model and then a tool.
+import { executionWorkflowId, planningId } from './project-plan.ts'
+import { type Handle, runService } from './service.ts'
 
 interface Execution {
   execution_id: string
@@ -9,67 +10,82 @@ interface Execution {
   execution_time_ms: number
 }
 
-const workflowId = (taskId: string) => idFor(taskId, 'workflow')
+const startPlanning: Handle<{ project_id: string; name: string }> = async (
+  { data },
+  { publish },
+) => {
+  const { project_id, name } = data
+  await publish('workflow.started', {
+    workflow_id: planningId(project_id),
+    workflow_type: 'project_planning',
+    initiated_by: 'project-coordinator',
+    context: { project_id, name },
+  })
+}
 
-await runService({
-  name: 'service-integration',
-  tables: `create table if not exists service_integration_runs (
-    workflow_id text primary key, model_ms integer not null, model_status text not null) strict`,
+const endPlanning: Handle<{ project_id: string }> = async (
+  { data: { project_id } },
+  { publish },
+) => {
+  await publish('workflow.completed', {
+    workflow_id: planningId(project_id),
+    status: 'success',
+    execution_time_ms: 0,
+    result_summary: 'Planned, and an agent is ready',
+    steps_completed: 1,
+    steps_failed: 0,
+  })
+}
 
-  handlers: (state) => ({
-    'agent.task_assigned': async (
-      message: { data: { agent_id: string; task_id: string }; correlation_id: string },
-      context,
-    ) => {
-      const { agent_id, task_id } = message.data
-      await context.publish('workflow.started', {
-        workflow_id: workflowId(task_id),
-        workflow_type: 'agent_task_execution',
-        initiated_by: 'planning-system',
-        context: { project_id: message.correlation_id, agent_id, task_id },
-      })
-      return undefined
-    },
-    'model.execution_completed': async ({ data }: { data: Execution }, context) => {
-      await context.publish('workflow.step_completed', {
-        workflow_id: workflowId(data.task_id),
-        step_id: 'plan',
-        step_type: 'model_execution',
-        status: data.status,
-        result: { execution_id: data.execution_id, agent_id: data.agent_id, task_id: data.task_id },
-        next_step: 'carry_out',
-      })
-      context.commit(
-        'insert or ignore into service_integration_runs (workflow_id, model_ms, model_status) values (?, ?, ?)',
-        workflowId(data.task_id),
-        data.execution_time_ms,
-        data.status,
-      )
-      return undefined
-    },
-    'tool.execution_completed': async ({ data }: { data: Execution }, context) => {
-      const workflow_id = workflowId(data.task_id)
-      const run = state.row<{ model_ms: number; model_status: string }>(
-        'select model_ms, model_status from service_integration_runs where workflow_id = ?',
-        workflow_id,
-      )
-      if (!run) return context.later()
-      await context.publish('workflow.step_completed', {
-        workflow_id,
-        step_id: 'carry_out',
-        step_type: 'tool_execution',
-        status: data.status,
-        result: { execution_id: data.execution_id, agent_id: data.agent_id, task_id: data.task_id },
-      })
-      await context.publish('workflow.completed', {
-        workflow_id,
-        status: data.status,
-        execution_time_ms: run.model_ms + data.execution_time_ms,
-        result_summary: 'Planned by a model and carried out by a tool',
-        steps_completed: 2,
-        steps_failed: 0,
-      })
-      return undefined
-    },
-  }),
+const startExecution: Handle<{ agent_id: string; task_id: string }> = async (
+  message,
+  { publish },
+) => {
+  const { agent_id, task_id } = message.data
+  await publish('workflow.started', {
+    workflow_id: executionWorkflowId(task_id),
+    workflow_type: 'agent_task_execution',
+    initiated_by: 'agent-orchestrator',
+    context: { project_id: message.correlation_id, agent_id, task_id },
+  })
+}
+
+const endPlan: Handle<Execution> = async ({ data }, { publish }) => {
+  const { execution_id, agent_id, task_id, status } = data
+  await publish('workflow.step_completed', {
+    workflow_id: executionWorkflowId(task_id),
+    step_id: 'plan',
+    step_type: 'model_execution',
+    status,
+    result: { execution_id, agent_id, task_id, model_ms: data.execution_time_ms },
+    next_step: 'run_tool',
+  })
+}
+
+const endTool: Handle<Execution> = async ({ data }, { publish }) => {
+  const { execution_id, agent_id, task_id, status } = data
+  const workflow_id = executionWorkflowId(task_id)
+  await publish('workflow.step_completed', {
+    workflow_id,
+    step_id: 'run_tool',
+    step_type: 'tool_execution',
+    status,
+    result: { execution_id, agent_id, task_id },
+  })
+  await publish('workflow.completed', {
+    workflow_id,
+    status,
+    execution_time_ms: data.execution_time_ms,
+    result_summary: 'Planned by a model and carried out by a tool',
+    steps_completed: 2,
+    steps_failed: 0,
+  })
+}
+
+await runService('service-integration', {
+  'project.created': startPlanning,
+  'project.execution_started': endPlanning,
+  'agent.task_assigned': startExecution,
+  'model.execution_completed': endPlan,
+  'tool.execution_completed': endTool,
 })

@@ -1,125 +1,121 @@
-// What the seven services share: a bus, a table or two of their own, and an orderly end.
+// What the seven services share: a bus on the contract, ids that a repetition makes again, and an orderly end.
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { type HandlerContext, type Message, type Outcome, openBus } from 'treatyjs'
+import { type HandlerContext, type Message, openBus } from 'treatyjs'
 
-/** Handles one event. What it publishes carries ids made from its cause, so that a repetition is recognised. */
-export type Handle<Data> = (
-  message: Message<Data>,
-  context: ServiceContext,
-) => Promise<Outcome | undefined>
+/** Handles one event of the consumer. */
+export type Handle<Data> = (message: Message<Data>, context: ServiceContext) => Promise<void>
 
-/** The bus's own context, with publishing that can be repeated. */
+/** What a handler of a service can do. */
 export interface ServiceContext {
-  readonly bus: HandlerContext
+  /** Which attempt this is, from 1. */
   readonly attempt: number
-  /** Publishes; `purpose` tells apart several messages of one cause. */
-  publish(event: string, data: object, purpose?: string): Promise<void>
+  /**
+   * Publishes, under an id made from the message that is being handled, the event and `which`: a message that is
+   * handed out again after a crash publishes the same ids again, and the bus knows them.
+   */
+  publish(event: string, data: object, which?: string): Promise<void>
   /** Runs SQL inside the transaction that acknowledges the message: both happen, or neither. */
-  commit(sql: string, ...values: (string | number | null)[]): void
-  /** Gives the message back until something that must come first has come. */
-  later(): Outcome
+  commit(effect: (database: DatabaseSync) => void): void
 }
 
-export interface ServiceDefinition {
-  readonly name: string
-  /** SQL that makes the tables of this service; their names begin with its own. */
-  readonly tables?: string
-  readonly handlers: (state: ServiceState) => Record<string, Handle<never>>
-}
-
-/** What the service itself has committed. */
-export interface ServiceState {
-  row<Row>(sql: string, ...values: (string | number)[]): Row | undefined
-}
+/** Time that a service gets to finish what it has begun. */
+const drainMs = 5000
 
 /** A UUID that is the same for the same parts, today and after a crash. */
-export function idFor(...parts: readonly string[]): string {
-  const bytes = createHash('sha256').update(parts.join('\n')).digest().subarray(0, 16)
+export function derivedId(...parts: readonly string[]): string {
+  const bytes = createHash('sha256').update(parts.join('\n')).digest()
   bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f)
   bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f)
-  const hex = bytes.toString('hex')
-  return [
-    hex.slice(0, 8),
-    hex.slice(8, 12),
-    hex.slice(12, 16),
-    hex.slice(16, 20),
-    hex.slice(20),
-  ].join('-')
+  return bytes.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
-/** A number from 0 to `below` - 1 that depends on the parts alone: luck that comes out the same again. */
-export function luckFor(below: number, ...parts: readonly string[]): number {
+/** A whole number from 0 to `below` - 1 that depends on the parts alone: luck that comes out the same again. */
+export function derivedNumber(below: number, ...parts: readonly string[]): number {
   return createHash('sha256').update(parts.join('\n')).digest().readUInt32BE(4) % below
 }
 
 /** The time of a message plus so many milliseconds: a fact that a repetition does not change. */
-export function timeAfter(message: Message<unknown>, delayMs: number): string {
+export function timeAfter(message: { readonly timestamp: string }, delayMs: number): string {
   return new Date(Date.parse(message.timestamp) + delayMs).toISOString()
 }
 
-/** Simulated work of other systems. */
+/** Stands for the work of other systems. */
 export function work(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs))
 }
 
-/** Starts a service: announces itself, consumes, and ends on SIGTERM or when whoever started it is gone. */
-export async function runService(definition: ServiceDefinition): Promise<void> {
-  const transport = process.env.TREATY_TRANSPORT ?? 'sqlite:./treaty.db'
-  const { name } = definition
+/** Where messages travel, and where the tables of the services live beside them: `commit` is one transaction. */
+const transport = process.env.TREATY_TRANSPORT ?? 'sqlite:./treaty.db'
+
+/** What a service has committed in its own tables, which begin with its name. */
+export interface State {
+  row<Row>(sql: string, ...values: readonly string[]): Row | undefined
+}
+
+/** Makes the tables of a service, where they are not there yet. */
+export function openState(tables: string): State {
+  const file = transport.replace(/^sqlite:(?:\/\/(?=\/))?/, '')
+  const database = new DatabaseSync(file, { timeout: 10_000 })
+  database.exec(tables)
+  return {
+    row: <Row>(sql: string, ...values: readonly string[]) =>
+      database.prepare(sql).get(...values) as Row | undefined,
+  }
+}
+
+/** Starts a service: consumes, says that it is up, and ends on SIGTERM or when whoever started it is gone. */
+export async function runService(
+  name: string,
+  handlers: Readonly<Record<string, Handle<never>>>,
+  options: { readonly announces?: boolean } = {},
+): Promise<void> {
   const bus = await openBus({
     contracts: fileURLToPath(new URL('../../contracts/agent-platform', import.meta.url)),
     transport,
     service: name,
     leaseMs: Number(process.env.TREATY_LEASE_MS ?? 30_000),
   })
-  const state = openState(transport, definition.tables)
-  const handlers = Object.entries(definition.handlers(state)).map(([event, handle]) => [
+  const end = async () => {
+    await bus.close({ drainMs })
+    process.exit(0)
+  }
+  process.once('SIGTERM', end)
+  process.once('SIGINT', end)
+  // The supervisor holds the other end of standard input: it closes also when the supervisor is killed.
+  if (process.env.TREATY_SUPERVISED !== undefined) process.stdin.resume().once('close', end)
+
+  const bound = Object.entries(handlers).map(([event, handle]) => [
     event,
     (message: Message, context: HandlerContext) =>
       handle(message as Message<never>, serviceContext(message, context)),
   ])
-  await bus.consume(name, Object.fromEntries(handlers), { concurrency: 8 })
+  await bus.consume(name, Object.fromEntries(bound), { concurrency: 8 })
+  if (options.announces === false) return
   await bus.publish('system.service_started', {
     service_id: name,
     version: '1.0.0',
     environment: 'development',
     hostname: hostname(),
   })
-  const end = async () => {
-    await bus.close({ drainMs: 5000 })
-    process.exit(0)
-  }
-  process.once('SIGTERM', end)
-  process.once('SIGINT', end)
-  // The supervisor holds the other end of standard input: it closes also when the supervisor is killed.
-  if (process.env.TREATY_SUPERVISED) process.stdin.resume().once('close', end)
-}
-
-function serviceContext(message: Message, bus: HandlerContext): ServiceContext {
-  return {
-    bus,
-    attempt: bus.attempt,
-    async publish(event, data, purpose = event) {
-      await bus.publish(event, data, { id: idFor(message.id, purpose) })
-    },
-    commit(sql, ...values) {
-      bus.commit((tx) => (tx as DatabaseSync).prepare(sql).run(...values))
-    },
-    later: () => bus.release({ afterMs: 500 }),
-  }
-}
-
-/** The service's own tables live in the file of the bus; that is what makes `commit` one transaction. */
-function openState(transport: string, tables: string | undefined): ServiceState {
-  const database = new DatabaseSync(transport.replace(/^sqlite:(\/\/(?=\/))?/, ''), {
-    timeout: 10_000,
+  await bus.publish('system.service_health', {
+    service_id: name,
+    status: 'healthy',
+    metrics: { memory_usage_mb: Math.round(process.memoryUsage.rss() / 1_048_576) },
+    dependencies: { bus: 'healthy' },
   })
-  if (tables) database.exec(tables)
+}
+
+function serviceContext(message: Message, context: HandlerContext): ServiceContext {
   return {
-    row: <Row>(sql: string, ...values: (string | number)[]) =>
-      database.prepare(sql).get(...values) as Row | undefined,
+    attempt: context.attempt,
+    async publish(event, data, which = '') {
+      await context.publish(event, data, { id: derivedId('message', message.id, event, which) })
+    },
+    commit(effect) {
+      context.commit((tx) => effect(tx as DatabaseSync))
+    },
   }
 }

@@ -1,53 +1,58 @@
-// Watches the others: says how a service is when it starts and when it reports an error, and counts what is done.
-import { runService } from './service.ts'
+// Keeps a ledger of its own: how often each event came, and the latest state of everything. A row changes in the
+// transaction that acknowledges its message, so the ledger is right to the last message, whatever crashes.
+import type { Message } from 'treatyjs'
+import { openState, runService, type ServiceContext } from './service.ts'
 
-await runService({
-  name: 'system-monitor',
-  tables: `create table if not exists system_monitor_services (
-    service_id text primary key, starts integer not null default 0, errors integer not null default 0) strict;
-  create table if not exists system_monitor_projects (project_id text primary key, status text not null) strict`,
+type Facts = Readonly<Record<string, unknown>>
 
-  handlers: (state) => ({
-    'system.service_started': async ({ data }: { data: { service_id: string } }, context) => {
-      await context.publish('system.service_health', {
-        service_id: data.service_id,
-        status: 'healthy',
-        metrics: {
-          cpu_usage_percent: 1.5,
-          memory_usage_mb: 64,
-          active_connections: 1,
-          message_queue_depth: 0,
-        },
-        dependencies: { bus: 'healthy' },
-      })
-      context.commit(
-        `insert into system_monitor_services (service_id, starts) values (?, 1)
-         on conflict (service_id) do update set starts = starts + 1`,
-        data.service_id,
-      )
+openState(`
+  create table if not exists system_monitor_counts (event text primary key, count integer not null) strict;
+  create table if not exists system_monitor_states (subject text primary key, state text not null, since text not null) strict`)
+
+/** What an event is about, and how that stands now; undefined where it changes no state. */
+function stateOf(type: string, data: Facts): readonly [subject: string, state: string] | undefined {
+  const text = (name: string) => String(data[name])
+  switch (type) {
+    case 'agent.created':
+      return [`agent ${text('agent_id')}`, text('state')]
+    case 'agent.state_changed':
+      return [`agent ${text('agent_id')}`, text('new_state')]
+    case 'task.created':
+      return [`task ${text('task_id')}`, 'pending']
+    case 'task.status_changed':
+      return [`task ${text('task_id')}`, text('new_status')]
+    case 'project.completed':
+      return [`project ${text('project_id')}`, text('status')]
+    case 'workflow.completed':
+      return [`workflow ${text('workflow_id')}`, text('status')]
+    case 'system.service_health':
+      return [`service ${text('service_id')}`, text('status')]
+    default:
       return undefined
-    },
-    'system.error': async (message: { source: string }, context) => {
-      context.commit(
-        `insert into system_monitor_services (service_id, errors) values (?, 1)
-         on conflict (service_id) do update set errors = errors + 1`,
-        message.source,
+  }
+}
+
+async function keep(
+  { type, timestamp, data }: Message<Facts>,
+  context: ServiceContext,
+): Promise<void> {
+  const state = stateOf(type, data)
+  context.commit((database) => {
+    database
+      .prepare(
+        'insert into system_monitor_counts values (?, 1) on conflict (event) do update set count = count + 1',
       )
-      return undefined
-    },
-    'system.service_health': async () => undefined,
-    'project.completed': async (
-      { data }: { data: { project_id: string; status: string } },
-      context,
-    ) => {
-      if (state.row('select 1 from system_monitor_projects where project_id = ?', data.project_id))
-        return undefined
-      context.commit(
-        'insert or ignore into system_monitor_projects (project_id, status) values (?, ?)',
-        data.project_id,
-        data.status,
+      .run(type)
+    if (state === undefined) return
+    // Events of one subject may come from several channels; the latest by its own time counts.
+    database
+      .prepare(
+        `insert into system_monitor_states values (?, ?, ?)
+         on conflict (subject) do update set state = excluded.state, since = excluded.since where excluded.since >= since`,
       )
-      return undefined
-    },
-  }),
-})
+      .run(state[0], state[1], timestamp)
+  })
+}
+
+// It sends nothing, not even about itself.
+await runService('system-monitor', { '*': keep }, { announces: false })

@@ -161,7 +161,6 @@ class Runner {
     server.attach(this.#session.bus)
     const watcher = this.#createWatcher()
     await watcher.look()
-    this.#supervisor.start()
     const elapsedMs = Math.round(this.#context.clock.monotonic() - startedAt)
     const { contracts } = this.#session.bus
     say.block(
@@ -169,6 +168,7 @@ class Runner {
       (style) => bannerText({ ...this.#options, plan, url, elapsedMs, contracts }, style),
       { url, elapsedMs },
     )
+    this.#supervisor.start()
     this.#watching = watcher.run()
     this.#feed(this.#session)
     if (this.#options.command === 'dev') this.#watchFiles(plan)
