@@ -358,14 +358,14 @@ function assemble(root: Unit, reached: readonly Unit[], draft: Draft): JsonSchem
     if (unit === root) continue
     const isNatural = ![...unit.targets.keys()].some((key) => renamed.has(key))
     const shared = isNatural ? natural.get(unit) : undefined
-    const copied = shared ?? withPointers(unit.schema, point)
+    const copied = shared ?? mapReferences(unit.schema, point)
     if (isNatural && !shared) natural.set(unit, copied)
     definitions[pointers.get(unit.key) ?? unit.key] = copied
   }
   const declared = root.target.document.draft
   return {
     ...(declared === undefined && draft === '2020-12' ? {} : { $schema: uriOfDraft(draft) }),
-    ...(withPointers(root.schema, point) as JsonObject),
+    ...(mapReferences(root.schema, point) as JsonObject),
     ...(taken.size > 0 ? { [container]: definitions } : {}),
   }
 }
@@ -375,7 +375,11 @@ function encodeFragment(name: string): string {
   return encodeURIComponent(escapePointer(name)).replaceAll('%24', '$').replaceAll('%2B', '+')
 }
 
-function withPointers(schema: JsonSchema, point: (key: string) => string): JsonSchema {
+/** A copy in which every `$ref` is what `point` makes of it. */
+export function mapReferences(
+  schema: JsonSchema,
+  point: (reference: string) => string,
+): JsonSchema {
   return schema === true || schema === false ? schema : rewrite(schema, point)
 }
 

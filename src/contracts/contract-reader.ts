@@ -72,6 +72,13 @@ export function percentAt(value: JsonObject, key: string): number | undefined {
   return Number.isFinite(number) ? number : undefined
 }
 
+/** A record that inherits nothing, so that looking up `constructor` or `toString` finds nothing. */
+export function tableOf<T>(entries: readonly (readonly [string, T])[]): Record<string, T> {
+  const table = Object.create(null) as Record<string, T>
+  for (const [name, value] of entries) table[name] = value
+  return table
+}
+
 /** A record without the keys whose value is undefined, which the model's optional keys do not admit. */
 export function present<T extends object>(record: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as {

@@ -16,7 +16,6 @@ import { createSchemaStore } from './schema-store.ts'
 import { checkShape } from './shape.ts'
 import type { Path } from './source.ts'
 import { codeSource, createReport } from './source.ts'
-import { forbiddenKeys } from './yaml-source.ts'
 
 /** A contract that knows its types: `openBus` infers names, data, replies and consumers from it. */
 export type TypedContract<Types extends ContractTypes = ContractTypes> = Contract & {
@@ -118,11 +117,9 @@ function toJson(value: unknown, path: Path, findings: Finding[]): Json | undefin
 
 function toJsonMap(value: JsonObject, path: Path, findings: Finding[]): JsonObject {
   const result: Record<string, Json> = {}
-  // Inside a schema these are names of fields; the outer maps name parts of the contract.
-  const isSchema = path.includes('schema') || path.includes('reply') || path.includes('errors')
   for (const [key, item] of Object.entries(value)) {
     const here = [...path, key]
-    if (key === '__proto__' || (forbiddenKeys.has(key) && !isSchema)) {
+    if (key === '__proto__') {
       findings.push(problem('KEY_FORBIDDEN', `the key \`${key}\` is not allowed`, here))
       continue
     }

@@ -178,7 +178,7 @@ function readFile(load: Load, path: string, isOnly: boolean): ReadFile {
   if (!isJsonObject(value) || !Object.hasOwn(value, 'treaty')) {
     return readStranger(report, value, isOnly)
   }
-  const contract = readValue(load, value, report, path)
+  const contract = readValue(load, value, report, { directory: dirname(path), file })
   return { report, isContract: true, ...(contract ? { contract } : {}) }
 }
 
@@ -201,16 +201,40 @@ function readValue(
   load: Load,
   value: JsonObject,
   report: Report,
-  path: string,
+  place: { readonly directory: string; readonly file?: string },
 ): LoadedContract | undefined {
-  const base: ReferenceBase = { directory: dirname(path), jail: load.root }
+  const base: ReferenceBase = { directory: place.directory, jail: load.root }
   const { store, bundler, findings } = load
   const context: ReadContext = { report, store, bundler, base, findings, isIncomplete: false }
   checkShape(value, report)
   const hasShapeErrors = report.findings.some(({ severity }) => severity === 'error')
-  const read = readContract(context, value, displayPath(path))
+  const read = readContract(context, value, place.file)
   checkContract(read, value, context)
   return hasShapeErrors || context.isIncomplete ? undefined : { contract: read.contract, report }
+}
+
+/**
+ * Reads one contract from YAML text, for texts that are in no file. References are relative to `directory`
+ * (default: the working directory). Never throws on content.
+ */
+export function readContractText(
+  text: string,
+  directory: string = process.cwd(),
+): { readonly contract?: Contract; readonly findings: readonly Finding[] } {
+  const { value, report } = parseYaml(text)
+  if (!isJsonObject(value)) {
+    if (value !== undefined) report.add('CONTRACT_TYPE_WRONG', 'a contract must be a map', [])
+    return { findings: report.findings }
+  }
+  const findings: Finding[] = []
+  const store = createSchemaStore()
+  const bundler = createBundler(store, (problem) => findings.push(problemFinding(problem)))
+  const load: Load = { store, bundler, findings, root: directory }
+  const loaded = readValue(load, value, report, { directory })
+  return {
+    findings: arrangeFindings([...findings, ...store.findings, ...report.findings]),
+    ...(loaded ? { contract: loaded.contract } : {}),
+  }
 }
 
 /** A problem inside a schema, as a finding at its own place. */

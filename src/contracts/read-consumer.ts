@@ -9,6 +9,7 @@ import {
   numberAt,
   present,
   readSchema,
+  tableOf,
   textAt,
   textsAt,
 } from './contract-reader.ts'
@@ -114,7 +115,7 @@ export function readConsumer(
   scope: ConsumerScope,
 ): Consumer {
   const path = ['consumers', name]
-  const events: Record<string, ConsumedEvent> = {}
+  const events: Record<string, ConsumedEvent> = tableOf([])
   for (const [event, consumed] of entriesAt(value, 'events')) {
     events[event] = readConsumed(context, consumed, [...path, 'events', event])
   }

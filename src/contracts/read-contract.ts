@@ -11,6 +11,7 @@ import {
   percentAt,
   present,
   readSchema,
+  tableOf,
   textAt,
   textsAt,
 } from './contract-reader.ts'
@@ -139,7 +140,7 @@ function readCommand(
     value.reply === undefined
       ? undefined
       : readSchema(context, value.reply, replyPath, `${name}.reply`)
-  const errors: Record<string, JsonSchema> = {}
+  const errors: Record<string, JsonSchema> = tableOf([])
   for (const [error, schema] of Object.entries(mapAt(value, 'errors'))) {
     const found = readSchema(context, schema, [...path, 'errors', error], `${name}.${error}`)
     if (found) errors[error] = found.schema
@@ -201,7 +202,7 @@ function recordOf<T>(
   entries: readonly [string, JsonObject][],
   read: (name: string, value: JsonObject) => T,
 ): Record<string, T> {
-  return Object.fromEntries(entries.map(([name, value]) => [name, read(name, value)]))
+  return tableOf(entries.map(([name, value]) => [name, read(name, value)]))
 }
 
 /**

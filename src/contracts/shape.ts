@@ -223,12 +223,20 @@ function checkMap(value: JsonObject, report: Report, rule: MetaNode, path: Path)
   }
 }
 
+/** Names that would reach JavaScript's object machinery in somebody's plain object. */
+const forbiddenNames: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+
 function checkEntry(
   name: string,
   item: Json,
   report: Report,
   { rule, path }: { readonly rule: MetaNode; readonly path: Path },
 ): void {
+  if (forbiddenNames.has(name)) {
+    const message = `the name \`${name}\` is not allowed: JavaScript gives it a meaning of its own`
+    report.add('KEY_FORBIDDEN', message, path, { at: 'key', hint: 'choose another name' })
+    return
+  }
   if (rule.propertyNames) {
     const names = resolve(rule.propertyNames)
     const isKnown = !names.enum || names.enum.includes(name)

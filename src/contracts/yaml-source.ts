@@ -23,9 +23,6 @@ export interface YamlDocument {
   readonly value: Json | undefined
 }
 
-/** Keys that would reach JavaScript's object machinery when assigned. */
-export const forbiddenKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
-
 const syntaxMessages: Readonly<Record<string, string>> = {
   ALIAS_PROPS: 'an alias may carry neither tag nor anchor',
   BAD_ALIAS: 'the alias has no name',
@@ -233,12 +230,12 @@ function convertMap(conversion: Conversion, items: readonly Pair[], path: Path):
     }
     const name = String(key)
     const here = [...path, name]
-    if (name === '<<') {
+    if (name === '<<' && isPlain(pair.key)) {
       const value = convert(conversion, pair.value, here)
       merged.push(...(Array.isArray(value) ? value : [value]))
     } else if (seen.has(name)) {
       reportDuplicate(conversion, pair, name, here)
-    } else if (forbiddenKeys.has(name)) {
+    } else if (name === '__proto__') {
       const message = `the key \`${name}\` is not allowed: JavaScript gives it a meaning of its own`
       conversion.report.add('KEY_FORBIDDEN', message, here, {
         at: 'key',
@@ -256,6 +253,11 @@ function convertMap(conversion: Conversion, items: readonly Pair[], path: Path):
     }
   }
   return result
+}
+
+/** A merge key is written without quotes; a quoted one is a name like any other. */
+function isPlain(key: unknown): boolean {
+  return isScalar(key) && (key.type === undefined || key.type === 'PLAIN')
 }
 
 /** Placed by the second key's own node: a path leads to the first of the two. */
