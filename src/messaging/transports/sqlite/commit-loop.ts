@@ -53,9 +53,9 @@ export interface CommitLoop {
 
 /** Items of one transaction, and how long it should take to stay fair to the rest of the process. */
 const itemsMin = 50
-const itemsMax = 1000
-const turnMsMax = 12
-const turnMsGood = 5
+const itemsMax = 2000
+const workMsMax = 25
+const workMsGood = 10
 /** Pause after a failure that is not the fault of a job, so that a full disk is not hammered. */
 const failurePauseMs = 250
 
@@ -88,11 +88,15 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
     isScheduled = false
     if (isStopped || pause !== undefined) return
     const slices = take(queue, alone > 0 ? 1 : itemsNow)
-    const begunAt = clock.monotonic()
+    let workMs = 0
     try {
-      const { wantsMore } = turn((current) => runSlices(slices, current))
+      const { wantsMore } = turn((current) => {
+        const begunAt = clock.monotonic()
+        runSlices(slices, current)
+        workMs = clock.monotonic() - begunAt
+      })
       busySince = undefined
-      succeed(slices, clock.monotonic() - begunAt)
+      succeed(slices, workMs)
       if (wantsMore || queue.length > 0) schedule()
     } catch (error) {
       handleFailure(slices, error)
@@ -100,11 +104,12 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
     if (queue.length === 0) wakeIdleWaiters()
   }
 
-  function succeed(slices: readonly Slice[], tookMs: number): void {
+  /** The sync to disk is not counted: smaller transactions would only mean more of them. */
+  function succeed(slices: readonly Slice[], workMs: number): void {
     const items = countItems(slices)
     alone = Math.max(0, alone - items)
-    if (tookMs > turnMsMax) itemsNow = Math.max(itemsMin, itemsNow >> 1)
-    else if (tookMs < turnMsGood && items >= itemsNow) itemsNow = Math.min(itemsMax, itemsNow << 1)
+    if (workMs > workMsMax) itemsNow = Math.max(itemsMin, itemsNow >> 1)
+    else if (workMs < workMsGood && items >= itemsNow) itemsNow = Math.min(itemsMax, itemsNow << 1)
     advance(slices)
   }
 
