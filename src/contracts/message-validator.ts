@@ -154,6 +154,21 @@ function createEventValidator(spec: Spec, profile: Profile, view: View): EventVa
   }
 }
 
+const compiled = new WeakMap<Contract, Map<string, EventValidator>>()
+
+/** Compiled once for each contract object: two buses of one process share it, and so do both views of a strict contract. */
+function eventValidator(spec: Spec, profile: Profile, view: View): EventValidator {
+  const { contract, type } = spec
+  if (type === undefined) return createEventValidator(spec, profile, view)
+  const side = contract.evolution.policy === 'strict' ? 'both' : view
+  const key = `${side} ${profile} ${type}`
+  const ofContract = compiled.get(contract) ?? new Map<string, EventValidator>()
+  compiled.set(contract, ofContract)
+  const validator = ofContract.get(key) ?? createEventValidator(spec, profile, view)
+  ofContract.set(key, validator)
+  return validator
+}
+
 function createCommandValidator(
   contract: Contract,
   command: CommandDefinition,
@@ -183,7 +198,7 @@ export function createMessageValidator(options: MessageValidatorOptions): Messag
       if (!commands.has(command.name)) commands.set(command.name, { contract, command })
     }
   }
-  const make = (spec: Spec) => createEventValidator(spec, profile, view)
+  const make = (spec: Spec) => eventValidator(spec, profile, view)
   const madeEvents = new Map<string, EventValidator>()
   const madeCommands = new Map<string, CommandValidator>()
   return {

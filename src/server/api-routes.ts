@@ -59,7 +59,7 @@ function registerDead(app: FastifyInstance, state: ServerState): void {
     {
       config: read,
       schema: {
-        summary: 'Dead letters, the latest first',
+        summary: 'Dead letters, in the order in which they died',
         querystring: pageQuery({ consumer: text, event: text, reason: text }),
         response: { 200: answers.deadPage },
       },

@@ -31,6 +31,14 @@ test('the ledger shows each event and the sums, without columns that are zero ev
   expect(countsText(stats)).toBe('10 published · 18 handled · 0 waiting · 1 retried · 2 dead')
 })
 
+test('a domain of many events is one row of the ledger, with its sums', () => {
+  const many = Object.fromEntries(Array.from({ length: 13 }, (_, at) => [`github.e${at}`, row]))
+  const stats: BusStats = { ...row, byEvent: { 'order.placed': row, ...many }, rows: [] }
+  const lines = ledgerTable(stats, style).split('\n')
+  expect(lines.length).toBe(4)
+  expect(lines[2]).toMatch(/^ {2}github\.\* \(13 events\) +130 +260 +234 +13 +26 +0$/)
+})
+
 describe('a line about', () => {
   test('a dead letter names the pointer of its first finding', () => {
     const letter = {

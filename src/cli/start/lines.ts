@@ -12,7 +12,7 @@ export function timeOfDay(epochMs: number): string {
 
 /** One line of the log: time, what it is about, what happened. */
 export function logLine(style: Style, epochMs: number, subject: string, text: string): string {
-  return ` ${style.dim(timeOfDay(epochMs))}  ${subject.padEnd(26)} ${text}`
+  return ` ${style.dim(timeOfDay(epochMs))}  ${subject.padEnd(28)} ${text}`
 }
 
 /** `{name}: {total.amount}` with the values of the data; what is not there stays empty. */
@@ -39,7 +39,8 @@ export function serviceText(event: ServiceEvent, style: Style): string {
 /** Why a message died, as far as one line allows. */
 export function deadText(letter: DeadLetterSummary, style: Style): string {
   const finding = letter.findings?.[0]
-  const where = finding?.pointer ? `${finding.pointer} ` : ''
+  const pointer = finding?.pointer ?? ''
+  const where = pointer === '' || finding?.message.startsWith('/') ? '' : `${pointer} `
   const why = finding ? `${where}${finding.message}` : (letter.message ?? '')
   const after = letter.attempts > 1 ? ` after ${letter.attempts} attempts` : ''
   return `${style.red(style.symbols.fail)} dead${after}: ${letter.reason} ${why}`.trimEnd()
@@ -56,28 +57,42 @@ const columns = [
   'waiting',
 ] as const
 
+/** Events of one domain that a table still shows one by one. */
+const domainEventsMax = 12
+
+type Counts = Readonly<Record<(typeof columns)[number], number>>
+
+/** Large domains (`github.…`) become one row each: the table is to be read, `treaty stats` has them all. */
+function ledgerRows(byEvent: Readonly<Record<string, Counts>>): [string, Counts][] {
+  const domains = Map.groupBy(Object.entries(byEvent), ([event]) => event.split('.')[0] ?? event)
+  return [...domains].flatMap(([domain, rows]): [string, Counts][] =>
+    rows.length <= domainEventsMax
+      ? rows
+      : [[`${domain}.* (${rows.length} events)`, sumOf(rows.map(([, row]) => row))]],
+  )
+}
+
+function sumOf(rows: readonly Counts[]): Counts {
+  const sum = (column: (typeof columns)[number]) =>
+    rows.reduce((total, row) => total + row[column], 0)
+  return Object.fromEntries(columns.map((column) => [column, sum(column)])) as unknown as Counts
+}
+
 /** The ledger by event, with its sums; columns that are zero everywhere are left out, except those that matter. */
 export function ledgerTable(stats: BusStats, style: Style): string {
   const always = new Set<string>(['published', 'handled', 'dead', 'waiting'])
   const shown = columns.filter((column) => always.has(column) || stats[column] > 0)
-  const cells = (row: Readonly<Record<(typeof columns)[number], number>>) =>
-    shown.map((column) => String(row[column]))
-  const rows = Object.entries(stats.byEvent).map(([event, row]) => [event, ...cells(row)])
-  rows.push(['together', ...cells(stats)])
+  const rows = [...ledgerRows(stats.byEvent), ['together', stats] as const].map(([event, row]) => [
+    event,
+    ...shown.map((column) => String(row[column])),
+  ])
   const widths = shown.map((column, at) =>
     Math.max(column.length, ...rows.map((row) => (row[at + 1] ?? '').length)),
   )
-  const right = rows.map(([event, ...numbers]) => [
-    event ?? '',
-    ...numbers.map((text, at) => text.padStart(widths[at] ?? 0)),
-  ])
-  return indent(
-    renderTable(
-      ['event', ...shown.map((column, at) => column.padStart(widths[at] ?? 0))],
-      right,
-      style,
-    ),
-  )
+  const right = (cells: readonly string[]) =>
+    cells.map((text, at) => text.padStart(widths[at] ?? 0))
+  const aligned = rows.map(([event = '', ...numbers]) => [event, ...right(numbers)])
+  return indent(renderTable(['event', ...right(shown)], aligned, style))
 }
 
 /** The counts in one line. */

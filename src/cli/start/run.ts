@@ -1,6 +1,7 @@
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import { createServer, type Server } from '../../server/index.ts'
 import type { CommandContext, CommandResult } from '../command.ts'
+import { projectContracts } from '../project.ts'
 import type { Style } from '../style.ts'
 import { bannerText } from './banner.ts'
 import { countsText, deadText, fillTemplate, ledgerTable, logLine, serviceText } from './lines.ts'
@@ -186,8 +187,6 @@ class Runner {
   async end(): Promise<void> {
     const { plan, server, say } = this.#parts
     const { aborting } = this.#context
-    if (this.#context.stopping.aborted)
-      say.line('stop', 'finishing what has begun; Ctrl-C again stops at once')
     this.#stopWatchingFiles()
     const hurry = () => void this.#supervisor.stop(0)
     aborting.addEventListener('abort', hurry, { once: true })
@@ -217,10 +216,11 @@ class Runner {
     }
   }
 
-  #open(plan: StartPlan): Promise<Session> {
+  async #open(plan: StartPlan): Promise<Session> {
     const { say } = this.#parts
     return openSession({
       plan,
+      contracts: await projectContracts(this.#context),
       clock: this.#context.clock,
       onFeed: (name, text, failed) =>
         say.line(

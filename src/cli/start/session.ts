@@ -1,3 +1,4 @@
+import type { Contract } from '../../contracts/index.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import { type Bus, type BusOptions, openBus, storeUrlFor } from '../../messaging/index.ts'
@@ -18,16 +19,21 @@ export interface Session {
 
 export interface SessionOptions {
   readonly plan: StartPlan
+  readonly contracts: readonly Contract[]
   readonly clock?: Clock
   /** Something that a feed says, or what went wrong with it. */
   readonly onFeed: (name: string, text: string, failed: boolean) => void
   readonly onError: (text: string) => void
 }
 
-/** Options of a bus on the plan's contracts and transport. */
-function busOptions(plan: StartPlan, service: string | undefined): BusOptions {
+/** Options of a bus on the plan's transport. */
+function busOptions(
+  plan: StartPlan,
+  contracts: BusOptions['contracts'],
+  service: string | undefined,
+): BusOptions {
   return {
-    contracts: plan.contracts,
+    contracts,
     transport: plan.transport,
     leaseMs: plan.leaseMs,
     profile: plan.profile,
@@ -44,7 +50,7 @@ function busOptions(plan: StartPlan, service: string | undefined): BusOptions {
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { plan } = options
-  const bus = await openBus(busOptions(plan, plan.service))
+  const bus = await openBus(busOptions(plan, options.contracts, plan.service))
   const abort = new AbortController()
   const consumers: string[] = []
   try {
@@ -92,15 +98,19 @@ async function runAll(
   }
 }
 
-async function runFeed(
-  feed: FeedPlan,
-  with_: { plan: StartPlan; store: Store; signal: AbortSignal; options: SessionOptions },
-): Promise<void> {
-  const { plan, store, signal, options } = with_
+interface FeedSurroundings {
+  readonly plan: StartPlan
+  readonly store: Store
+  readonly signal: AbortSignal
+  readonly options: SessionOptions
+}
+
+async function runFeed(feed: FeedPlan, surroundings: FeedSurroundings): Promise<void> {
+  const { plan, store, signal, options } = surroundings
   try {
     const { run } = await loadFeedModule(feed.module)
-    // A bus of its own, because it speaks for a producer of its own.
-    const bus = await openBus(busOptions(plan, feed.as))
+    // A bus of its own, because it speaks for a producer of its own; what is compiled is shared with the others.
+    const bus = await openBus(busOptions(plan, options.contracts, feed.as))
     try {
       await run({ bus, store, signal, report: (text) => options.onFeed(feed.name, text, false) })
     } finally {

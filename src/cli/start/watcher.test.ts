@@ -14,12 +14,14 @@ const zero = {
   waiting: 0,
 }
 
+const letter = (id: string, failedAt: number) => ({ id, failedAt }) as DeadLetterSummary
+
 /** A bus whose content a test sets, and a clock that a test turns. */
 function stage(over: { mayRest?: () => boolean } = {}) {
   const world = {
     stats: zero,
     messages: [] as { id: string; name: string }[],
-    dead: [] as string[],
+    dead: [] as DeadLetterSummary[],
     now: 0,
   }
   const seen: string[] = []
@@ -34,13 +36,20 @@ function stage(over: { mayRest?: () => boolean } = {}) {
       return { items, ...next }
     },
     dead: {
-      count: async () => world.dead.length,
-      list: async ({ limit = 50 }) => ({
-        items: world.dead
-          .toReversed()
-          .slice(0, limit)
-          .map((id) => ({ id }) as DeadLetterSummary),
-      }),
+      list: async ({
+        limit = 50,
+        failedAfter = 0,
+        cursor,
+      }: {
+        limit?: number
+        failedAfter?: number
+        cursor?: string
+      }) => {
+        const letters = world.dead.filter(({ failedAt }) => failedAt >= failedAfter)
+        const from = Number(cursor ?? 0)
+        const next = from + limit < letters.length ? { next: String(from + limit) } : {}
+        return { items: letters.slice(from, from + limit), ...next }
+      },
     },
   } as unknown as Bus
   const watcher = createBusWatcher({
@@ -62,7 +71,7 @@ function stage(over: { mayRest?: () => boolean } = {}) {
 test('what was there at the first look is known; what comes later is shown once', async () => {
   const { world, seen, watcher } = stage()
   world.messages.push({ id: '1', name: 'old' })
-  world.dead.push('a')
+  world.dead.push(letter('a', 1))
   await watcher.look()
   world.messages.push({ id: '2', name: 'new' })
   world.stats = { ...zero, published: 2, waiting: 1 }
@@ -85,18 +94,20 @@ test('messages on several pages are each shown once', async () => {
   expect(new Set(shown).size).toBe(451)
 })
 
-test('of many dead letters at once the latest few are shown, and the rest counted', async () => {
+test('of many dead letters at once a few are shown, and the rest counted', async () => {
   const { world, seen, watcher } = stage()
   await watcher.look()
-  for (let at = 0; at < 10; at += 1) world.dead.push(`d${at}`)
-  world.stats = { ...zero, dead: 10 }
+  for (let at = 0; at < 450; at += 1) world.dead.push(letter(`d${at}`, 1000 + (at >> 3)))
+  world.stats = { ...zero, dead: 450 }
   await watcher.look()
-  world.dead.push('d10')
-  world.stats = { ...zero, dead: 11 }
+  world.dead.push(letter('same millisecond', 1000 + (449 >> 3)), letter('later', 9000))
+  world.stats = { ...zero, dead: 452 }
+  await watcher.look()
+  world.stats = { ...zero, dead: 452, handled: 1 }
   await watcher.look()
   expect(seen.filter((line) => line.startsWith('dead'))).toEqual([
-    'dead d6,d7,d8,d9 +6',
-    'dead d10 +0',
+    'dead d0,d1,d2,d3 +446',
+    'dead same millisecond,later +0',
   ])
 })
 

@@ -41,7 +41,7 @@ export interface BusWatcher {
 export function createBusWatcher(options: WatcherOptions): BusWatcher {
   const { clock, signal, sink } = options
   const tails = options.events.map(createTail)
-  let deadSeen: DeadSeen | undefined
+  const readDead = createDeadTail()
   let last = ''
   let movedAt = clock.monotonic()
   let isResting = false
@@ -56,7 +56,7 @@ export function createBusWatcher(options: WatcherOptions): BusWatcher {
       movedAt = clock.monotonic()
       isResting = false
       for (const tail of tails) await tail(bus, sink)
-      deadSeen = await readDead(bus, deadSeen, sink)
+      await readDead(bus, sink)
       sink.counts(stats)
     }
     const isStill = clock.monotonic() - movedAt >= restAfterMs
@@ -75,12 +75,6 @@ export function createBusWatcher(options: WatcherOptions): BusWatcher {
       }
     },
   }
-}
-
-interface DeadSeen {
-  readonly count: number
-  /** Id of the latest. */
-  readonly last: string | undefined
 }
 
 type Tail = (bus: Bus, sink: WatcherSink) => Promise<void>
@@ -110,19 +104,41 @@ function createTail(event: string): Tail {
   }
 }
 
-async function readDead(
-  bus: Bus,
-  before: DeadSeen | undefined,
-  sink: WatcherSink,
-): Promise<DeadSeen> {
-  const count = await bus.dead.count()
-  if (count === before?.count) return before
-  const { items } = await bus.dead.list({ limit: deadShownMax })
-  const last = items[0]?.id
-  if (before && count > before.count) {
-    const at = items.findIndex(({ id }) => id === before.last)
-    const fresh = at === -1 ? items : items.slice(0, at)
-    sink.dead(fresh.toReversed(), count - before.count - fresh.length)
+/** Reads dead letters that are newer than those at the first look. */
+function createDeadTail(): Tail {
+  let latest: number | undefined
+  let seen = new Set<string>()
+  return async (bus, sink) => {
+    if (latest === undefined) {
+      const letters = await lettersSince(bus, undefined)
+      latest = Math.max(0, ...letters.map((letter) => letter.failedAt))
+      seen = new Set(letters.map(({ id }) => id))
+      return
+    }
+    const letters = await lettersSince(bus, latest)
+    const fresh = letters.filter(({ id }) => !seen.has(id))
+    if (fresh.length === 0) return
+    latest = Math.max(latest, ...fresh.map((letter) => letter.failedAt))
+    // Letters of the same millisecond may still come; older ones are no longer asked for.
+    seen = new Set(letters.map(({ id }) => id))
+    sink.dead(fresh.slice(0, deadShownMax), Math.max(0, fresh.length - deadShownMax))
   }
-  return { count, last }
+}
+
+async function lettersSince(
+  bus: Bus,
+  failedAfter: number | undefined,
+): Promise<DeadLetterSummary[]> {
+  const letters: DeadLetterSummary[] = []
+  let cursor: string | undefined
+  do {
+    const page = await bus.dead.list({
+      limit: pageSize,
+      ...(failedAfter === undefined ? {} : { failedAfter }),
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    letters.push(...page.items)
+    cursor = page.next
+  } while (cursor !== undefined)
+  return letters
 }
