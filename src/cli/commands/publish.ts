@@ -223,9 +223,23 @@ async function parseLine(
 /** The findings of an error that is about this message and no other; undefined where the next would fail too. */
 function refusalOf(error: unknown): readonly Finding[] | undefined {
   if (!isTreatyError(error)) return undefined
-  if (error.findings.length > 0) return error.findings
+  if (error.findings.length > 0) return error.findings.map(intoData)
   const ofMessage = ['SCHEMA_MISMATCH', 'KEY_CONFLICT', 'MESSAGE_TOO_LARGE', 'UNDECODABLE']
   if (!ofMessage.includes(error.code)) return undefined
   const { code, message, hint } = error
   return [{ code, message, severity: 'error', ...(hint === undefined ? {} : { hint }) }]
+}
+
+/** Findings of the bus point into the message; what was given here is its data, so they must point into that. */
+function intoData(finding: Finding): Finding {
+  const { pointer, message } = finding
+  if (pointer !== '/data' && !pointer?.startsWith('/data/')) return finding
+  const inner = pointer.slice('/data'.length)
+  return {
+    ...finding,
+    pointer: inner,
+    message: message.startsWith(pointer)
+      ? `${inner || 'the data'}${message.slice(pointer.length)}`
+      : message,
+  }
 }
