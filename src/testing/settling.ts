@@ -42,7 +42,9 @@ async function look({ transport, observation }: Settling) {
   const read = groups.filter((group) => active.has(group.group))
   const sum = (field: 'ready' | 'delayed' | 'inFlight') =>
     read.reduce((total, group) => total + group[field], 0)
-  return { ready: sum('ready'), delayed: sum('delayed'), out: observation.held.size, read }
+  // What a transport says is out may be on its way to the handler still.
+  const out = Math.max(observation.held.size, sum('inFlight'))
+  return { ready: sum('ready'), delayed: sum('delayed'), out, read }
 }
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
@@ -130,6 +132,26 @@ export async function settle(settling: Settling, options: SettledOptions = {}): 
     await clock.advance(nextMs)
     quiet = isIdle ? 0 : patienceForHandlers / 2
   }
+}
+
+/**
+ * Moves the clock until `ending` has ended: a bus that closes waits for its handlers on the fake clock, which
+ * would otherwise stand still for ever. Handlers that wait for something real get a moment first.
+ */
+export async function moveUntil(clock: FakeClock, ending: Promise<void>): Promise<void> {
+  const state = { ended: false }
+  const note = () => {
+    state.ended = true
+  }
+  ending.then(note, note)
+  for (let looks = 0; !state.ended; looks += 1) {
+    await clock.tick()
+    if (state.ended) break
+    const nextMs = looks < patienceForHandlers ? undefined : clock.nextInMs()
+    if (nextMs === undefined) await realPause()
+    else await clock.advance(nextMs)
+  }
+  await ending
 }
 
 function realPause(): Promise<void> {

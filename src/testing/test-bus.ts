@@ -11,7 +11,7 @@ import { fakeClock } from './fake-clock.ts'
 import type { Observation } from './observed-transport.ts'
 import { observeTransport } from './observed-transport.ts'
 import type { SettledOptions } from './settling.ts'
-import { settle } from './settling.ts'
+import { moveUntil, settle } from './settling.ts'
 
 export interface TestBusOptions
   extends Pick<BusOptions, 'service' | 'profile' | 'messageBytesMax' | 'transport'> {
@@ -102,10 +102,13 @@ export async function createTestBus(
   const bus = await openBus(base)
   const problems: TreatyError[] = []
   bus.onError((error) => problems.push(error))
+  const close: Bus['close'] = (closing) => moveUntil(clock, bus.close(closing))
   return {
     ...bus,
     ...publishers(bus, base),
     ...extras({ bus, clock, observation, problems, seed }),
+    close,
+    [Symbol.asyncDispose]: () => close(),
   }
 }
 
