@@ -41,7 +41,32 @@ export type {
 } from './message-validator.ts'
 export { createMessageValidator, permittedSources } from './message-validator.ts'
 export { gateRules, metaSchema } from './meta-schema.ts'
-export type * from './model.ts'
+export type {
+  Channel,
+  CommandDefinition,
+  ConsumedEvent,
+  Consumer,
+  Contract,
+  ContractStatus,
+  ContractTypes,
+  DeadLetterPolicy,
+  Deprecation,
+  EnvelopeKind,
+  EventDefinition,
+  Evolution,
+  Example,
+  JsonSchema,
+  Ordering,
+  Owner,
+  Pattern,
+  PatternStyle,
+  Producer,
+  RetryPolicy,
+  Review,
+  Sla,
+  Upcast,
+  Waiver,
+} from './model.ts'
 export type { PackName } from './pack.ts'
 export { loadPack, packFolder, packNames } from './pack.ts'
 export type { Profile } from './profiles.ts'

@@ -9,7 +9,43 @@ import { createMessageBuilder, loadPack } from '../contracts/index.ts'
 import { uuidFromDigest } from '../core/ids.ts'
 import type { Contracts } from './agent-platform.gen.ts'
 
-export type * from './agent-platform.gen.ts'
+export type {
+  AgentCreated,
+  AgentInitialized,
+  AgentStateChanged,
+  AgentTaskAssigned,
+  AgentTaskCompleted,
+  AgentTerminated,
+  ModelExecutionCompleted,
+  ModelExecutionFailed,
+  ModelExecutionRequested,
+  ProjectCancelled,
+  ProjectCompleted,
+  ProjectCreated,
+  ProjectExecutionStarted,
+  ProjectFailed,
+  ProjectPlanningStarted,
+  ProjectUpdated,
+  SystemError,
+  SystemServiceHealth,
+  SystemServiceStarted,
+  TaskAssigned,
+  TaskCancelled,
+  TaskCompleted,
+  TaskCreated,
+  TaskFailed,
+  TaskStatusChanged,
+  TaskUpdated,
+  ToolExecutionCompleted,
+  ToolExecutionFailed,
+  ToolExecutionRequested,
+  WorkflowCancelled,
+  WorkflowCompleted,
+  WorkflowFailed,
+  WorkflowStarted,
+  WorkflowStepCompleted,
+  WorkflowStepFailed,
+} from './agent-platform.gen.ts'
 
 /** What `openBus<AgentPlatform>()` types: events, commands and consumers of the pack. */
 export type AgentPlatform = Contracts
