@@ -9,6 +9,7 @@ export type {
   Consumer,
   Contract,
   ContractTypes,
+  ContractTypesOf,
   EnvelopeKind,
   EventDefinition,
   JsonSchema,
@@ -22,13 +23,15 @@ export type {
   Wire,
 } from './contracts/index.ts'
 export {
-  checkContracts,
+  contractToYaml,
   createMessageBuilder,
   decodeEnvelope,
   defineContract,
   encodeEnvelope,
   generateTypes,
   loadContracts,
+  loadPack,
+  packNames,
   renderContract,
   validateMessage,
 } from './contracts/index.ts'

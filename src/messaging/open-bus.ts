@@ -1,4 +1,4 @@
-import type { Contract, ContractTypes, TypedContract } from '../contracts/index.ts'
+import type { Contract, ContractTypes, ContractTypesOf } from '../contracts/index.ts'
 import { createMessageValidator, loadContracts } from '../contracts/index.ts'
 import { systemClock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
@@ -17,10 +17,11 @@ import type { Bus, BusOptions } from './types.ts'
 
 const leaseMsDefault = 30_000
 
-/** The types that a list of contracts from `defineContract` carries, merged. */
-type TypesOf<List> = List extends readonly (infer Item)[]
-  ? UnionToIntersection<Item extends TypedContract<infer T> ? T : never>
-  : never
+/** The types that a list of contracts carries, merged; contracts without types leave everything open. */
+type TypesOf<List extends readonly Contract[]> =
+  UnionToIntersection<ContractTypesOf<List[number]>> extends infer Types extends ContractTypes
+    ? Types
+    : ContractTypes
 type UnionToIntersection<U> = (U extends unknown ? (item: U) => void : never) extends (
   item: infer I,
 ) => void
@@ -36,12 +37,11 @@ type UnionToIntersection<U> = (U extends unknown ? (item: U) => void : never) ex
  *
  * @throws CONTRACT_INVALID with all findings · TRANSPORT_UNKNOWN · TOPOLOGY_DRIFT under `verify` · the STORE_ codes
  */
-export async function openBus<const List extends readonly TypedContract<ContractTypes>[]>(
+export async function openBus<const List extends readonly Contract[]>(
   options: Omit<BusOptions, 'contracts'> & { readonly contracts: List },
-): Promise<Bus<TypesOf<List> & ContractTypes>>
-export async function openBus<C extends object = ContractTypes>(
-  options: BusOptions,
-): Promise<Bus<C & ContractTypes>>
+): Promise<Bus<TypesOf<List>>>
+export async function openBus<C extends ContractTypes>(options: BusOptions): Promise<Bus<C>>
+export async function openBus(options: BusOptions): Promise<Bus>
 export async function openBus(options: BusOptions): Promise<Bus> {
   const contracts = await contractsOf(options.contracts)
   const catalogue = createCatalogue(contracts)
