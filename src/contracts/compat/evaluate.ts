@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { matches } from './automata/regex.ts'
 import type { Budget } from './decide/budget.ts'
 import { standardFormats } from './formats/standard.ts'
@@ -172,7 +172,7 @@ export class Evaluator {
     return members(argument).every(([key, part]) => {
       if (own(value, key) === undefined) return true
       if (Array.isArray(part)) return part.every((name) => own(value, name as string) !== undefined)
-      return this.#same(call, `/${keyword}/${escape(key)}`, part)
+      return this.#same(call, `/${keyword}/${escapePointer(key)}`, part)
     })
   }
 
@@ -246,13 +246,14 @@ export class Evaluator {
       case 'properties':
         return members(argument as JsonObject).every(
           ([key, part]) =>
-            own(value, key) === undefined || check(key, `/properties/${escape(key)}`, part),
+            own(value, key) === undefined || check(key, `/properties/${escapePointer(key)}`, part),
         )
       case 'patternProperties':
         return members(argument as JsonObject).every(([source, part]) =>
           members(value).every(
             ([key]) =>
-              !matches(source, key) || check(key, `/patternProperties/${escape(source)}`, part),
+              !matches(source, key) ||
+              check(key, `/patternProperties/${escapePointer(source)}`, part),
           ),
         )
       case 'additionalProperties':
@@ -300,8 +301,6 @@ function keep(call: Call, outcome: Outcome): boolean {
   for (const index of outcome.items ?? []) call.evaluated.items.add(index)
   return true
 }
-
-const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
 
 /** The scope after entering a resource: its dynamic anchors count unless an outer one has them. */
 export function enterScope(scope: Scope, resource: Resource): Scope {
@@ -477,7 +476,6 @@ function hasType(value: Json, name: string): boolean {
     case 'object':
       return isJsonObject(value)
     default:
-      // biome-ignore lint/suspicious/useValidTypeof: the remaining names are those of typeof.
       return typeof value === name
   }
 }

@@ -66,9 +66,13 @@ class ArrayFacts {
     }
     switch (atom.op) {
       case 'minI':
-        return negative ? most(atom.n - 1) : least(atom.n)
+        if (negative) most(atom.n - 1)
+        else least(atom.n)
+        return
       case 'maxI':
-        return negative ? least(atom.n + 1) : most(atom.n)
+        if (negative) least(atom.n + 1)
+        else most(atom.n)
+        return
       case 'item':
         this.fixed.set(atom.index, [
           ...(this.fixed.get(atom.index) ?? []),

@@ -223,6 +223,7 @@ class Placement {
       const lits = facts.constraintsOn(key)
       if (this.inhabited(lits)) add(key, lits)
     }
+    if (chosen.size >= facts.min) return true
     const anyone: Demand = {
       match: [],
       avoidNames: new Set(),

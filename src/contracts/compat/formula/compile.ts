@@ -1,8 +1,8 @@
-import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { escapePointer, type Json, type JsonObject } from '../../../core/json.ts'
 import type { Budget } from '../decide/budget.ts'
 import { dynamicTarget, enterScope, type Scope, scopeKey } from '../evaluate.ts'
 import { standardFormats } from '../formats/standard.ts'
-import { refHidesSiblings, type Shape, shapesOf } from '../load/dialect.ts'
+import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace, resolveReference } from '../load/references.ts'
 import type { Document, Place } from '../load/resources.ts'
 import { fromNumber } from '../rational.ts'
@@ -12,23 +12,10 @@ import type { Disjointness } from './disjoint.ts'
 import * as store from './store.ts'
 import { ANY, ARRAY, FALSE, type Lit, negate, OBJECT, type Store, TRUE } from './store.ts'
 import { unevaluatedItems, unevaluatedProperties } from './unevaluated.ts'
+import { additional, type Chain, type Compilation, keysOf, patterned, type Use } from './use.ts'
 
 /** Nesting from which subschemas are compiled only when the search reaches them: no deep recursion. */
 const eagerDepth = 200
-
-/** The places since the last step into a member or item: all speak of the same value. */
-export interface Chain {
-  readonly key: string
-  readonly up: Chain | undefined
-}
-
-interface Use {
-  readonly place: Place
-  readonly schema: JsonObject
-  readonly scope: Scope
-  readonly chain: Chain
-  readonly shapes: ReadonlyMap<string, Shape>
-}
 
 export interface CompilerParts {
   readonly store: Store
@@ -40,7 +27,7 @@ export interface CompilerParts {
  * Turns the schemas of one document into formulas. Equal parts become the same node; a recursive
  * reference becomes a `ref` node that is followed when the search reaches it.
  */
-export class Compiler {
+export class Compiler implements Compilation {
   readonly store: Store
   readonly #disjoint: Disjointness
   readonly #budget: Budget
@@ -308,7 +295,7 @@ export class Compiler {
         return store.or([
           store.type(ANY & ~OBJECT),
           absent,
-          this.same(use, `/${keyword}/${escape(key)}`, part),
+          this.same(use, `/${keyword}/${escapePointer(key)}`, part),
         ])
       }),
     )
@@ -376,14 +363,18 @@ export class Compiler {
             store.atom({
               op: 'prop',
               key,
-              lit: this.below(use, `/properties/${escape(key)}`, part),
+              lit: this.below(use, `/properties/${escapePointer(key)}`, part),
             }),
           ),
         )
       case 'patternProperties':
         return store.and(
           members(value as JsonObject).map(([source, part]) =>
-            patterned(store, source, this.below(use, `/patternProperties/${escape(source)}`, part)),
+            patterned(
+              store,
+              source,
+              this.below(use, `/patternProperties/${escapePointer(source)}`, part),
+            ),
           ),
         )
       case 'additionalProperties': {
@@ -408,38 +399,6 @@ export class Compiler {
 }
 
 const FRACTION_BIT = store.FRACTION
-
-const escape = (key: string): string => key.replaceAll('~', '~0').replaceAll('/', '~1')
-
-/** The names of an object's members; none for what is no object. */
-export function keysOf(value: Json | undefined): string[] {
-  return isJsonObject(value) ? members(value).map(([key]) => key) : []
-}
-
-/** Sources that match every text. */
-const matchesAll: ReadonlySet<string> = new Set(['', '.*', '^'])
-
-/** Every member whose name matches the pattern satisfies `lit`. */
-export function patterned(target: Store, source: string, lit: Lit): Lit {
-  if (matchesAll.has(source))
-    return target.atom({ op: 'aprop', names: new Set(), sources: [], lit })
-  return target.atom({ op: 'pprop', source, lit })
-}
-
-/** Every member with another name satisfies `lit`. */
-export function additional(
-  target: Store,
-  known: { names: Iterable<string>; sources: readonly string[] },
-  lit: Lit,
-): Lit {
-  if (known.sources.some((source) => matchesAll.has(source))) return TRUE
-  return target.atom({
-    op: 'aprop',
-    names: new Set(known.names),
-    sources: [...new Set(known.sources)],
-    lit,
-  })
-}
 
 const masks: Readonly<Record<string, number>> = {
   null: store.NULL,

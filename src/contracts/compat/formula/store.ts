@@ -227,7 +227,16 @@ export class Store {
 
   /** Exactly one of them. The caller turns what is disjoint into `or` first. */
   one(lits: readonly Lit[]): Lit {
-    const real = lits.filter((lit) => lit !== FALSE)
+    const seen = new Set<Lit>()
+    const twice = new Set<Lit>()
+    for (const lit of lits) {
+      if (seen.has(lit)) twice.add(lit)
+      seen.add(lit)
+    }
+    const real = lits.filter((lit) => lit !== FALSE && !twice.has(lit))
+    // A branch that is there twice is never the only one: it must not hold at all.
+    if (twice.size > 0) return this.and([...[...twice].map(negate), this.one(real)])
+    if (real.includes(TRUE)) return negate(this.or(real.filter((lit) => lit !== TRUE)))
     if (real.length === 0) return FALSE
     if (real.length === 1) return real[0] as Lit
     const sorted = real.toSorted((a, b) => a - b)

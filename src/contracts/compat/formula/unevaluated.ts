@@ -1,12 +1,12 @@
-import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { matches } from '../automata/regex.ts'
-import type { Scope } from '../evaluate.ts'
-import { refHidesSiblings, type Shape, shapesOf } from '../load/dialect.ts'
+import { enterScope } from '../evaluate.ts'
+import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace } from '../load/references.ts'
 import type { Place } from '../load/resources.ts'
 import { members, own } from './canonical.ts'
-import { additional, type Chain, type Compiler, keysOf } from './compile.ts'
-import { type Lit, negate, TRUE } from './store.ts'
+import { type Lit, negate, OBJECT, TRUE } from './store.ts'
+import { additional, type Chain, type Compilation, keysOf, type Use } from './use.ts'
 
 /** What some subschemas evaluate of an object or array, when `condition` holds for it. */
 interface Evaluated {
@@ -20,75 +20,108 @@ interface Evaluated {
   readonly contains: readonly Lit[]
 }
 
-interface Use {
-  readonly place: Place
-  readonly schema: JsonObject
-  readonly scope: Scope
-  readonly chain: Chain
-  readonly shapes: ReadonlyMap<string, Shape>
-}
-
 /** Splits by conditional patterns or contains; each split doubles the formulas. */
 const splitsMax = 6
 
+/** Subschemas that are looked at for one keyword: references may lead to the same ones again and again. */
+const visitsMax = 2_000
+
+interface Visit {
+  readonly use: Use
+  readonly condition: Lit
+}
+
 /**
  * What is evaluated is collected before anything is decided: what always is, and pairs of a
- * condition and what is evaluated under it. `not` evaluates nothing that lasts.
+ * condition and what is evaluated under it. `not` evaluates nothing that lasts. Undefined when
+ * there is too much of it.
  */
-function collect(compiler: Compiler, use: Use, condition: Lit, outermost: boolean): Evaluated[] {
-  const { schema, place } = use
-  const { store } = compiler
+function collect(compiler: Compilation, use: Use): Evaluated[] | undefined {
   const found: Evaluated[] = []
-  const hidden = refHidesSiblings(place.resource.draft) && typeof schema.$ref === 'string'
-  if (!hidden) found.push(ownEvaluated(compiler, use, condition, outermost))
-  const enter = (child: Place, scope: Scope, under: Lit) => {
-    if (!isJsonObject(child.schema)) return
-    const key = `${child.resource.uri} ${child.pointer}`
-    for (let link: Chain | undefined = use.chain; link !== undefined; link = link.up)
-      if (link.key === key) return
-    const inner = {
-      place: child,
-      schema: child.schema,
-      scope,
-      chain: { key, up: use.chain },
-      shapes: shapesOf(child.resource.draft),
-    }
-    found.push(...collect(compiler, inner, under, false))
-  }
-  const below = (path: string, part: Json, under: Lit) =>
-    enter(childPlace(place, path, part), use.scope, under)
-  for (const [keyword, value] of members(schema)) {
-    if (!use.shapes.has(keyword) || (hidden && keyword !== '$ref')) continue
-    if (keyword === '$ref' || keyword === '$dynamicRef' || keyword === '$recursiveRef') {
-      const target = compiler.follow(use, keyword, value as string)
-      if (target !== undefined) enter(target.place, target.scope, condition)
-    } else if (keyword === 'allOf') {
-      for (const [index, part] of (value as readonly Json[]).entries())
-        below(`/allOf/${index}`, part, condition)
-    } else if (keyword === 'anyOf' || keyword === 'oneOf') {
-      for (const [index, part] of (value as readonly Json[]).entries()) {
-        const path = `/${keyword}/${index}`
-        below(path, part, store.and([condition, compiler.same(use, path, part)]))
-      }
-    } else if (keyword === 'if') {
-      const holds = compiler.same(use, '/if', value)
-      below('/if', value, store.and([condition, holds]))
-      const then = own(schema, 'then')
-      const otherwise = own(schema, 'else')
-      if (then !== undefined) below('/then', then, store.and([condition, holds]))
-      if (otherwise !== undefined) below('/else', otherwise, store.and([condition, negate(holds)]))
-    } else if (keyword === 'dependentSchemas' || keyword === 'dependencies') {
-      for (const [key, part] of members(value as JsonObject)) {
-        if (Array.isArray(part)) continue
-        const path = `/${keyword}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
-        below(path, part, store.and([condition, store.atom({ op: 'has', key })]))
-      }
+  const queue: Visit[] = [{ use, condition: TRUE }]
+  for (let at = 0; at < queue.length; at += 1) {
+    if (at > visitsMax) return undefined
+    const visit = queue[at] as Visit
+    if (!isHidden(visit.use)) found.push(ownEvaluated(compiler, visit, at === 0))
+    for (const [keyword, value] of members(visit.use.schema)) {
+      if (!visit.use.shapes.has(keyword) || (isHidden(visit.use) && keyword !== '$ref')) continue
+      queue.push(...inPlace(compiler, visit, keyword, value))
     }
   }
   return found
 }
 
-function ownEvaluated(compiler: Compiler, use: Use, condition: Lit, outermost: boolean): Evaluated {
+function isHidden({ schema, place }: Use): boolean {
+  return refHidesSiblings(place.resource.draft) && typeof schema.$ref === 'string'
+}
+
+/** The subschemas of the same value below one keyword, each with the condition under which it counts. */
+function inPlace(
+  compiler: Compilation,
+  { use, condition }: Visit,
+  keyword: string,
+  value: Json,
+): Visit[] {
+  const { store } = compiler
+  const both = (...more: Lit[]) => store.and([condition, ...more])
+  const below = (path: string, part: Json | undefined, under: Lit): Visit[] =>
+    part === undefined ? [] : enter(use, childPlace(use.place, path, part), under)
+  const parts = Array.isArray(value) ? (value as readonly Json[]) : []
+  switch (keyword) {
+    case '$ref':
+    case '$dynamicRef':
+    case '$recursiveRef': {
+      const target = compiler.follow(use, keyword, value as string)
+      return target === undefined
+        ? []
+        : enter({ ...use, scope: target.scope }, target.place, condition)
+    }
+    case 'allOf':
+      return parts.flatMap((part, index) => below(`/allOf/${index}`, part, condition))
+    case 'anyOf':
+    case 'oneOf':
+      return parts.flatMap((part, index) => {
+        const path = `/${keyword}/${index}`
+        return below(path, part, both(compiler.same(use, path, part)))
+      })
+    case 'if': {
+      const holds = compiler.same(use, '/if', value)
+      return [
+        ...below('/if', value, both(holds)),
+        ...below('/then', own(use.schema, 'then'), both(holds)),
+        ...below('/else', own(use.schema, 'else'), both(negate(holds))),
+      ]
+    }
+    case 'dependentSchemas':
+    case 'dependencies':
+      return members(value as JsonObject).flatMap(([key, part]) => {
+        const present = both(store.type(OBJECT), store.atom({ op: 'has', key }))
+        return Array.isArray(part) ? [] : below(`/${keyword}/${escapePointer(key)}`, part, present)
+      })
+    default:
+      return []
+  }
+}
+
+function enter(use: Use, place: Place, condition: Lit): Visit[] {
+  const { schema } = place
+  if (!isJsonObject(schema)) return []
+  const key = `${place.resource.uri} ${place.pointer}`
+  for (let link: Chain | undefined = use.chain; link !== undefined; link = link.up) {
+    if (link.key === key) return []
+  }
+  const scope = enterScope(use.scope, place.resource)
+  const chain = { key, up: use.chain }
+  return [
+    { use: { place, schema, scope, chain, shapes: shapesOf(place.resource.draft) }, condition },
+  ]
+}
+
+function ownEvaluated(
+  compiler: Compilation,
+  { use, condition }: Visit,
+  outermost: boolean,
+): Evaluated {
   const { schema, shapes } = use
   const says = (keyword: string) => shapes.has(keyword) && own(schema, keyword) !== undefined
   const items = own(schema, 'items')
@@ -114,9 +147,10 @@ function ownEvaluated(compiler: Compiler, use: Use, condition: Lit, outermost: b
 }
 
 /** Every member that nothing else evaluated satisfies `lit`. */
-export function unevaluatedProperties(compiler: Compiler, use: Use, lit: Lit): Lit {
+export function unevaluatedProperties(compiler: Compilation, use: Use, lit: Lit): Lit {
   const { store } = compiler
-  const found = collect(compiler, use, TRUE, true)
+  const found = collect(compiler, use)
+  if (found === undefined) return tooMany(compiler, use, 'unevaluatedProperties')
   const always = found.filter(({ condition }) => condition === TRUE)
   const sometimes = found.filter(({ condition }) => condition !== TRUE)
   if (always.some(({ allNames }) => allNames)) return TRUE
@@ -158,9 +192,10 @@ export function unevaluatedProperties(compiler: Compiler, use: Use, lit: Lit): L
 }
 
 /** Every item that nothing else evaluated satisfies `lit`. */
-export function unevaluatedItems(compiler: Compiler, use: Use, lit: Lit): Lit {
+export function unevaluatedItems(compiler: Compilation, use: Use, lit: Lit): Lit {
   const { store } = compiler
-  const found = collect(compiler, use, TRUE, true)
+  const found = collect(compiler, use)
+  if (found === undefined) return tooMany(compiler, use, 'unevaluatedItems')
   const always = found.filter(({ condition }) => condition === TRUE)
   const sometimes = found.filter(({ condition }) => condition !== TRUE)
   if (always.some(({ allItems }) => allItems)) return TRUE
@@ -190,11 +225,11 @@ export function unevaluatedItems(compiler: Compiler, use: Use, lit: Lit): Lit {
   return store.and(parts)
 }
 
-function tooMany(compiler: Compiler, use: Use, keyword: string): Lit {
+function tooMany(compiler: Compilation, use: Use, keyword: string): Lit {
   return compiler.store.opaque(
     keyword,
     `${use.place.pointer}/${keyword}`,
-    `more than ${splitsMax} conditional parts decide what is evaluated`,
+    'too many parts decide what is evaluated',
   )
 }
 
