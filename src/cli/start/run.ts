@@ -161,7 +161,6 @@ class Runner {
     this.#session = await this.#open(plan)
     server.attach(this.#session.bus)
     const watcher = this.#createWatcher()
-    await watcher.look()
     const elapsedMs = Math.round(this.#context.clock.monotonic() - startedAt)
     const { contracts } = this.#session.bus
     say.block(

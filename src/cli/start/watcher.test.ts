@@ -16,11 +16,14 @@ const zero = {
 
 const letter = (id: string, failedAt: number) => ({ id, failedAt }) as DeadLetterSummary
 
+/** When the watcher was made, in epoch milliseconds. */
+const started = 1000
+
 /** A bus whose content a test sets, and a clock that a test turns. */
 function stage(over: { mayRest?: () => boolean } = {}) {
   const world = {
     stats: zero,
-    messages: [] as { id: string; name: string }[],
+    messages: [] as { name: string; at?: number }[],
     dead: [] as DeadLetterSummary[],
     now: 0,
   }
@@ -31,7 +34,10 @@ function stage(over: { mayRest?: () => boolean } = {}) {
       const from = Number(cursor ?? 0)
       const items = world.messages
         .slice(from, from + limit)
-        .map(({ id, name }) => ({ record: { id }, message: { data: { name } } }))
+        .map(({ name, at = started }, index) => ({
+          record: { position: String(from + index + 1), publishedAt: at },
+          message: { data: { name } },
+        }))
       const next = from + limit < world.messages.length ? { next: String(from + limit) } : {}
       return { items, ...next }
     },
@@ -55,7 +61,7 @@ function stage(over: { mayRest?: () => boolean } = {}) {
   const watcher = createBusWatcher({
     bus: () => bus,
     events: ['project.created'],
-    clock: { monotonic: () => world.now } as Clock,
+    clock: { now: () => started, monotonic: () => world.now } as Clock,
     signal: new AbortController().signal,
     mayRest: over.mayRest ?? (() => true),
     sink: {
@@ -68,12 +74,12 @@ function stage(over: { mayRest?: () => boolean } = {}) {
   return { world, seen, watcher }
 }
 
-test('what was there at the first look is known; what comes later is shown once', async () => {
+test('what was there before is known; what comes later is shown once', async () => {
   const { world, seen, watcher } = stage()
-  world.messages.push({ id: '1', name: 'old' })
-  world.dead.push(letter('a', 1))
+  world.messages.push({ name: 'old', at: started - 1 })
+  world.dead.push(letter('a', started - 1))
   await watcher.look()
-  world.messages.push({ id: '2', name: 'new' })
+  world.messages.push({ name: 'new' })
   world.stats = { ...zero, published: 2, waiting: 1 }
   await watcher.look()
   await watcher.look()
@@ -83,10 +89,10 @@ test('what was there at the first look is known; what comes later is shown once'
 test('messages on several pages are each shown once', async () => {
   const { world, seen, watcher } = stage()
   await watcher.look()
-  for (let at = 0; at < 450; at += 1) world.messages.push({ id: String(at), name: String(at) })
+  for (let at = 0; at < 450; at += 1) world.messages.push({ name: String(at) })
   world.stats = { ...zero, published: 450 }
   await watcher.look()
-  world.messages.push({ id: '450', name: '450' })
+  world.messages.push({ name: '450' })
   world.stats = { ...zero, published: 451 }
   await watcher.look()
   const shown = seen.filter((line) => line.startsWith('project'))

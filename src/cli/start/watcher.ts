@@ -32,7 +32,7 @@ const pageSize = 200
 
 /** Looks at the bus. It reads only, and sees the messages of all processes. */
 export interface BusWatcher {
-  /** One look. The first takes what is there as known; do it before anything is begun. */
+  /** One look: shows what is new since the last, or since the watcher was made. */
   look(): Promise<void>
   /** Looks again and again until the signal aborts. */
   run(): Promise<void>
@@ -40,8 +40,9 @@ export interface BusWatcher {
 
 export function createBusWatcher(options: WatcherOptions): BusWatcher {
   const { clock, signal, sink } = options
-  const tails = options.events.map(createTail)
-  const readDead = createDeadTail()
+  const since = clock.now()
+  const tails = options.events.map((event) => createTail(event, since))
+  const readDead = createDeadTail(since)
   let last = ''
   let movedAt = clock.monotonic()
   let isResting = false
@@ -79,42 +80,31 @@ export function createBusWatcher(options: WatcherOptions): BusWatcher {
 
 type Tail = (bus: Bus, sink: WatcherSink) => Promise<void>
 
-/** Reads messages of one event that are newer than those at the first look. */
-function createTail(event: string): Tail {
-  const seen = new Set<string>()
+/** Reads messages of one event that were published since an instant (epoch milliseconds). */
+function createTail(event: string, since: number): Tail {
   let cursor: string | undefined
-  let isFirst = true
   return async (bus, sink) => {
-    for (;;) {
+    for (let isMore = true; isMore; ) {
       const page = await bus.messages({
         event,
         limit: pageSize,
         ...(cursor === undefined ? {} : { cursor }),
       })
       for (const { record, message } of page.items) {
-        if (seen.has(record.id)) continue
-        seen.add(record.id)
-        if (!isFirst && message) sink.message(event, message.data)
+        if (record.publishedAt >= since && message) sink.message(event, message.data)
       }
-      if (page.next === undefined) break
-      cursor = page.next
-      seen.clear()
+      // A position is a cursor too: the next look begins behind what this one has seen.
+      cursor = page.next ?? page.items.at(-1)?.record.position ?? cursor
+      isMore = page.next !== undefined
     }
-    isFirst = false
   }
 }
 
-/** Reads dead letters that are newer than those at the first look. */
-function createDeadTail(): Tail {
-  let latest: number | undefined
+/** Reads dead letters that died since an instant (epoch milliseconds). */
+function createDeadTail(since: number): Tail {
+  let latest = since
   let seen = new Set<string>()
   return async (bus, sink) => {
-    if (latest === undefined) {
-      const letters = await lettersSince(bus, undefined)
-      latest = Math.max(0, ...letters.map((letter) => letter.failedAt))
-      seen = new Set(letters.map(({ id }) => id))
-      return
-    }
     const letters = await lettersSince(bus, latest)
     const fresh = letters.filter(({ id }) => !seen.has(id))
     if (fresh.length === 0) return
@@ -125,16 +115,13 @@ function createDeadTail(): Tail {
   }
 }
 
-async function lettersSince(
-  bus: Bus,
-  failedAfter: number | undefined,
-): Promise<DeadLetterSummary[]> {
+async function lettersSince(bus: Bus, failedAfter: number): Promise<DeadLetterSummary[]> {
   const letters: DeadLetterSummary[] = []
   let cursor: string | undefined
   do {
     const page = await bus.dead.list({
       limit: pageSize,
-      ...(failedAfter === undefined ? {} : { failedAfter }),
+      failedAfter,
       ...(cursor === undefined ? {} : { cursor }),
     })
     letters.push(...page.items)

@@ -48,8 +48,10 @@ async function scanLog(
     `SELECT seq, (?1 IS NULL OR type = ?1) AND ${isShown} AS fits FROM bus_log l
      WHERE seq > ?2 ORDER BY seq LIMIT ?3`,
   )
+  // Only what is there now: while others publish, the end would run away for ever.
+  const end = Number(engine.file.prepare('SELECT max(seq) AS seq FROM bus_log').get()?.seq ?? 0)
   const found: number[] = []
-  for (let after = scan.after; found.length < most; ) {
+  for (let after = scan.after; found.length < most && after < end; ) {
     const rows = window.all(event ?? null, after, event === undefined ? most : windowRows)
     for (const row of rows) if (row.fits === 1 && found.length < most) found.push(Number(row.seq))
     const last = rows.at(-1)
