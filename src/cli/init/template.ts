@@ -23,6 +23,7 @@ export function projectFiles(values: TemplateValues): readonly TemplateFile[] {
     [`src/handlers.${extension}`, handlers],
     [`src/samples.${extension}`, samples],
     ['treaty.config.yaml', configOf(values)],
+    ['docs/orders-design.md', design],
     ['tsconfig.json', `${JSON.stringify(tsconfig, null, 2)}\n`],
     ['README.md', readmeOf(values)],
   ]
@@ -54,6 +55,7 @@ id: shop.orders
 version: 1.0.0
 status: active
 purpose: Tells every service that an order was placed.
+design: ../docs/orders-design.md
 owner: { team: orders, contact: orders@example.com }
 pattern: pub-sub
 envelope: treaty
@@ -88,6 +90,16 @@ sla:
 
 gate:
   block: [breaking-change, consumer-impact, invalid-example]
+`
+
+const design = `# Orders
+
+An order is placed once its checkout has been paid. Billing must not ask the shop for anything: the event carries what an
+invoice needs. Orders of one customer may be invoiced in any order; the messages of one order stay in order.
+
+- Producer: order-service, which refuses to send what does not fit the schema.
+- Consumer: billing, which creates one invoice per order, also when a message comes twice.
+- On failure: five attempts within about a minute, then a dead letter that billing looks at.
 `
 
 const orderSchema = {
