@@ -22,6 +22,8 @@ export type Scope = ReadonlyMap<string, Place>
 /** What one schema says of one value, with what it evaluated (annotations of 2019-09 and later). */
 export interface Outcome {
   readonly valid: boolean
+  /** The first keyword that refuses the value. */
+  readonly keyword?: string
   /** Names of evaluated members. */
   readonly names?: ReadonlySet<string> | undefined
   /** Indices of evaluated items. */
@@ -73,16 +75,24 @@ export class Evaluator {
     // A schema that applies itself to the same value says nothing new.
     if (active.has(key)) return { valid: true }
     this.#active.set(value, active.add(key))
-    const outcome = this.#apply({
-      place,
-      schema,
-      value,
-      scope,
-      evaluated: { names: new Set(), items: new Set() },
-    })
+    const outcome = this.#apply(newCall(place, schema, value, scope))
     active.delete(key)
     results.set(key, outcome)
     return outcome
+  }
+
+  /** What the keywords before `until` evaluate of the value: names of members, indices of items. */
+  evaluatedBefore(place: Place, value: Json, scope: Scope, until: string): Call['evaluated'] {
+    const { schema } = place
+    if (typeof schema === 'boolean') return { names: new Set(), items: new Set() }
+    const call = newCall(place, schema, value, scope)
+    const shapes = shapesOf(place.resource.draft)
+    for (const keyword of order) {
+      if (keyword === until) break
+      const argument = own(schema, keyword)
+      if (argument !== undefined && shapes.has(keyword)) this.#holds(call, keyword, argument)
+    }
+    return call.evaluated
   }
 
   #resultsOf(value: Json): Map<string, Outcome> {
@@ -102,7 +112,7 @@ export class Evaluator {
     for (const keyword of order) {
       const value = own(schema, keyword)
       if (value === undefined || !shapes.has(keyword)) continue
-      if (!this.holds(call, keyword, value)) return { valid: false }
+      if (!this.#holds(call, keyword, value)) return { valid: false, keyword }
     }
     return { valid: true, names: call.evaluated.names, items: call.evaluated.items }
   }
@@ -114,7 +124,7 @@ export class Evaluator {
   }
 
   /** True when one keyword accepts the value; collects what it evaluated. */
-  holds(call: Call, keyword: string, argument: Json): boolean {
+  #holds(call: Call, keyword: string, argument: Json): boolean {
     const { value } = call
     const simple = assertions[keyword]
     if (simple !== undefined) return simple(argument, value, call.schema)
@@ -274,6 +284,10 @@ export class Evaluator {
         return true
     }
   }
+}
+
+function newCall(place: Place, schema: JsonObject, value: Json, scope: Scope): Call {
+  return { place, schema, value, scope, evaluated: { names: new Set(), items: new Set() } }
 }
 
 /** True when `properties` or `patternProperties` of the same schema object speaks of the key. */

@@ -67,8 +67,7 @@ export function indexDocument(
     usesDynamicScope: false,
     usesUnevaluated: false,
   } as unknown as { -readonly [K in keyof Document]: Document[K] }
-  const own = isJsonObject(raw) ? (draftOf(raw.$schema) ?? draft) : draft
-  const root = createResource(document, { uri, pointer: '', draft: own, root: raw })
+  const root = createResource(document, { uri, pointer: '', draft, root: raw })
   const walk: Walk = { document, findings: [] }
   if (typeof raw !== 'boolean' && !isJsonObject(raw)) {
     walk.findings.push(invalid('', 'a schema must be an object, true or false'))
@@ -146,7 +145,8 @@ function visit(walk: Walk, frame: Frame, schema: JsonObject, stack: Frame[]): vo
 function enterResource(walk: Walk, frame: Frame, schema: JsonObject): Resource {
   const parent = frame.resource
   const atRoot = frame.pointer === parent.pointer
-  const declared = draftOf(schema.$schema)
+  // The draft of the whole is the caller's; an embedded resource may name its own.
+  const declared = frame.pointer === '' ? undefined : draftOf(schema.$schema)
   const draft = declared ?? parent.draft
   const id = schema[idKeyword(draft)]
   if (typeof id !== 'string' || (refHidesSiblings(draft) && typeof schema.$ref === 'string'))
