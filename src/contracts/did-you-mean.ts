@@ -26,7 +26,7 @@ export function editDistance(a: string, b: string, max: number): number {
     before = previous
     previous = current
   }
-  return previous[b.length] as number
+  return Math.min(previous[b.length] as number, max + 1)
 }
 
 /** The candidate nearest to `word`, at most two edits away, case aside; undefined when none is. */

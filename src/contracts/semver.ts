@@ -49,6 +49,8 @@ export function compareVersions(a: SemanticVersion, b: SemanticVersion): number 
 interface Comparator {
   readonly operator: '<' | '<=' | '>' | '>=' | '='
   readonly version: SemanticVersion
+  /** True for a pre-release that somebody wrote, not one that only marks where a range ends. */
+  readonly namesPrerelease: boolean
 }
 
 /** A version range: any of its sets must hold as a whole. An empty set holds for every release. */
@@ -94,8 +96,8 @@ function next({ parts }: Partial, count: number): SemanticVersion {
 
 function between(low: SemanticVersion, high: SemanticVersion): Comparator[] {
   return [
-    { operator: '>=', version: low },
-    { operator: '<', version: high },
+    { operator: '>=', version: low, namesPrerelease: low.prerelease.length > 0 },
+    { operator: '<', version: high, namesPrerelease: false },
   ]
 }
 
@@ -111,19 +113,18 @@ function parseComparator(text: string): Comparator[] | undefined {
   if (!partial) return undefined
   const low = floor(partial)
   const { length } = partial.parts
+  const one = (sign: Comparator['operator'], version: SemanticVersion): Comparator[] => [
+    { operator: sign, version, namesPrerelease: length === 3 && version.prerelease.length > 0 },
+  ]
   if (length === 0) return operator === '<' || operator === '>' ? undefined : []
   if (operator === '^') return between(low, next(partial, caretCount(partial.parts)))
   if (operator.startsWith('~')) return between(low, next(partial, Math.min(length, 2)))
-  if (length === 3) {
-    return [
-      { operator: operator === '' ? '=' : (operator as Comparator['operator']), version: low },
-    ]
-  }
+  if (length === 3) return one(operator === '' ? '=' : (operator as Comparator['operator']), low)
   if (operator === '' || operator === '=') return between(low, next(partial, length))
-  if (operator === '>') return [{ operator: '>=', version: next(partial, length) }]
-  if (operator === '<=') return [{ operator: '<', version: next(partial, length) }]
-  if (operator === '<') return [{ operator: '<', version: { ...low, prerelease: [0] } }]
-  return [{ operator: '>=', version: low }]
+  if (operator === '>') return one('>=', next(partial, length))
+  if (operator === '<=') return one('<', next(partial, length))
+  if (operator === '<') return one('<', { ...low, prerelease: [0] })
+  return one('>=', low)
 }
 
 function parseSet(text: string): Comparator[] | undefined {
@@ -168,9 +169,8 @@ function holds(version: SemanticVersion, { operator, version: bound }: Comparato
 /** A pre-release counts only where the range names a pre-release of the same three numbers, as in npm. */
 function admitsPrerelease(version: SemanticVersion, set: readonly Comparator[]): boolean {
   return set.some(
-    ({ version: bound }) =>
-      bound.prerelease.length > 0 &&
-      !(bound.prerelease.length === 1 && bound.prerelease[0] === 0) &&
+    ({ version: bound, namesPrerelease }) =>
+      namesPrerelease &&
       bound.major === version.major &&
       bound.minor === version.minor &&
       bound.patch === version.patch,

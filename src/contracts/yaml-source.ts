@@ -276,15 +276,24 @@ function reportDuplicate(conversion: Conversion, pair: Pair, name: string, path:
   })
 }
 
-/** The pair of a map that holds `key`; where it came in by a merge key, the merge's pair. */
-function pairOf(items: readonly Pair[], key: string): Pair | undefined {
-  let merge: Pair | undefined
+/** The pair of a map that holds `key`; where it came in by a merge key, the pair in the map that was merged. */
+function pairOf(
+  tree: Document<ParsedNode>,
+  items: readonly Pair[],
+  key: string,
+  depth = 0,
+): Pair | undefined {
+  const own = items.find((pair) => isScalar(pair.key) && String(pair.key.value) === key)
+  if (own || depth > limits.depthMax) return own
   for (const pair of items) {
-    const name = isScalar(pair.key) ? String(pair.key.value) : undefined
-    if (name === key) return pair
-    if (name === '<<') merge = pair
+    if (!isScalar(pair.key) || pair.key.value !== '<<') continue
+    for (const source of isSeq(pair.value) ? pair.value.items : [pair.value]) {
+      const merged = isAlias(source) ? source.resolve(tree) : source
+      const found = isMap(merged) ? pairOf(tree, merged.items, key, depth + 1) : undefined
+      if (found) return found
+    }
   }
-  return merge
+  return undefined
 }
 
 function place(
@@ -301,7 +310,7 @@ function place(
     if (isAlias(node)) node = node.resolve(tree)
     let next: unknown
     if (isMap(node)) {
-      const pair = pairOf(node.items, String(step))
+      const pair = pairOf(tree, node.items, String(step))
       if (!pair) break
       next = pair.value
       const isEmpty = next === null || (isScalar(next) && next.source === '')
