@@ -1,0 +1,36 @@
+import type { HandlerContext, Message } from '../../src/index.ts'
+import { openBus } from '../../src/index.ts'
+import type { Transfer } from './bank.ts'
+import { accounts, bank, book } from './bank.ts'
+
+// A process of the bank, to be killed: `node bank-child.ts ledger|teller FILE`.
+const [, , role, file] = process.argv
+const bus = await openBus({ contracts: [bank], transport: `sqlite:${file}`, leaseMs: 2000 })
+
+if (role === 'ledger') {
+  let seen = 0
+  await bus.consume('ledger', {
+    'transfer.requested': async (message: Message<Transfer>, context: HandlerContext) => {
+      seen += 1
+      // Some fail at first, and some take their time: a kill then falls into every phase.
+      if (seen % 17 === 0 && context.attempt === 1) throw new Error('the ledger was busy')
+      if (seen % 5 === 0) await new Promise((resolve) => setTimeout(resolve, 3))
+      context.commit((tx) => book(tx, message.id, message.data))
+    },
+  })
+  process.send?.({ kind: 'ready' })
+} else {
+  process.send?.({ kind: 'ready' })
+  for (let number = 0; ; number += 1) {
+    const from = accounts[number % accounts.length] as string
+    const to = accounts[(number * 7 + 3) % accounts.length] as string
+    const { id } = await bus.publish('transfer.requested', {
+      from,
+      to,
+      amount: 1 + (number % 9),
+      number,
+    })
+    process.send?.({ kind: 'confirmed', id })
+    if (number % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
