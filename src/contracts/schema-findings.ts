@@ -1,32 +1,8 @@
-import type { ErrorObject } from 'ajv'
 import type { Finding } from '../core/finding.ts'
 import { limits } from '../core/limits.ts'
 import { rulesKeyword } from './rules.ts'
-
-/** One broken keyword, as the compiled schema saw it. */
-export interface SchemaError {
-  readonly keyword: string
-  /** Into the value, RFC 6901. */
-  readonly pointer: string
-  /** Into the schema; where it passed a reference, from there on. */
-  readonly schemaPath: string
-  readonly params: Readonly<Record<string, unknown>>
-  /** What the keyword says. */
-  readonly expected: unknown
-  readonly found: unknown
-}
-
-/** The errors of one run, in the order in which they were met. */
-export function toSchemaErrors(errors: readonly ErrorObject[] | null | undefined): SchemaError[] {
-  return (errors ?? []).map((error) => ({
-    keyword: error.keyword,
-    pointer: error.instancePath,
-    schemaPath: error.schemaPath,
-    params: error.params as Record<string, unknown>,
-    expected: error.schema,
-    found: error.data,
-  }))
-}
+import type { SchemaError } from './schema-error.ts'
+import { foldUnions } from './union-errors.ts'
 
 const excerptCharactersMax = 60
 
@@ -131,7 +107,7 @@ function pointerOf({ keyword, pointer, params }: SchemaError): string {
 export function schemaFindings(errors: readonly SchemaError[], pointerPrefix = ''): Finding[] {
   const seen = new Set<string>()
   const findings: Finding[] = []
-  for (const error of errors) {
+  for (const error of foldUnions(errors)) {
     const place = pointerPrefix + error.pointer
     const describe = descriptions[error.keyword] ?? (() => `does not satisfy \`${error.keyword}\``)
     const message = `${place === '' ? 'the value' : place} ${describe(error)}`

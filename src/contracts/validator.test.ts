@@ -232,3 +232,41 @@ describe('cross-field rules', () => {
     )
   })
 })
+
+describe('alternatives', () => {
+  const card = {
+    type: 'object',
+    required: ['kind', 'number'],
+    properties: { kind: { const: 'card' }, number: { type: 'string' } },
+  }
+  const cash = {
+    type: 'object',
+    required: ['kind', 'amount'],
+    properties: { kind: { const: 'cash' }, amount: { type: 'number' } },
+  }
+  const messages = (schema: JsonSchema, value: unknown) =>
+    compileSchema(schema)
+      .findings(value)
+      .map(({ message }) => message)
+  it('of another kind altogether are named in one finding', () => {
+    expect(
+      messages(
+        { properties: { note: { anyOf: [{ type: 'string', minLength: 1 }, { type: 'null' }] } } },
+        { note: 5 },
+      ),
+    ).toEqual(['/note must be a string or null, found 5'])
+  })
+  it('of the kind that was meant are the only ones to speak', () => {
+    expect(messages({ anyOf: [{ type: 'string', minLength: 1 }, { type: 'null' }] }, '')).toEqual([
+      'the value must have at least 1 character, found ""',
+    ])
+    expect(messages({ oneOf: [card, cash] }, { kind: 'cash', amount: 'much' })).toEqual([
+      '/amount must be a number, found "much"',
+    ])
+  })
+  it('that all match are counted', () => {
+    expect(messages({ oneOf: [{ type: 'integer' }, { minimum: 0 }] }, 1)).toEqual([
+      'the value must match exactly one of the alternatives, and matches 0 and 1',
+    ])
+  })
+})

@@ -6,8 +6,9 @@ import type { Draft } from './draft.ts'
 import { draftOf, isOldDraft } from './draft.ts'
 import type { JsonSchema } from './model.ts'
 import { withoutNullable } from './nullable.ts'
-import type { SchemaError } from './schema-findings.ts'
-import { schemaFindings, toSchemaErrors } from './schema-findings.ts'
+import type { SchemaError } from './schema-error.ts'
+import { toSchemaErrors } from './schema-error.ts'
+import { schemaFindings } from './schema-findings.ts'
 
 /** A schema made ready to be asked. */
 export interface CompiledSchema {
@@ -91,7 +92,10 @@ function compile(schema: JsonSchema, options: Required<CompileOptions>): Compile
       if (error instanceof RangeError) return [tooDeep]
       throw error
     }
-    return toSchemaErrors(twin.errors)
+    const met = toSchemaErrors(twin.errors)
+    // Ajv keeps the errors of the last run, and with them the value.
+    twin.errors = null
+    return met
   }
   return {
     check,
