@@ -42,119 +42,113 @@ export interface Output {
 
 /** The only place that decides between text and JSON, and that prints. */
 export function createOutput(options: OutputOptions): Output {
-  const { out, err, masker, quiet, stream } = options
-  const styleOf = (target: OutputStream) =>
-    createStyle({
-      isTerminal: target.isTTY === true,
-      columns: target.columns,
-      noColor: !options.color,
-      environment: options.environment,
-    })
-  const style = styleOf(out)
-  const errStyle = styleOf(err)
-  // A stream that nobody watches is read by a program.
-  const asLines =
-    stream !== undefined && (options.json || (stream === 'lines' && out.isTTY !== true))
-  const print = (text: string) =>
-    text === '' ? Promise.resolve() : write(out, `${masker.mask(text)}\n`)
-  const printError = (text: string) => writeQuietly(err, `${masker.mask(text)}\n`)
-  const printJson = (value: unknown) => print(JSON.stringify(value))
+  return new Printer(options)
+}
 
-  return {
-    style,
-    emit(record, toText) {
-      if (!asLines) return toText ? print(toText(style)) : Promise.resolve()
-      const text = JSON.stringify(record)
-      // What others sent is handed on as it is: masking would change their data.
-      return write(out, `${record.kind === 'message' ? text : masker.mask(text)}\n`)
-    },
-    note(text) {
-      if (!quiet) void printError(text)
-    },
-    async finish(result, elapsedMs) {
-      const code = result.exitCode ?? exitCode.ok
-      const findings = result.findings ?? []
-      const error = result.error === undefined ? null : errorBody(result.error)
-      if (asLines) {
-        const rest = findings.length > 0 || error !== null ? { findings, error } : {}
-        await printJson({
-          kind: 'summary',
-          ok: code === 0,
-          exitCode: code,
-          ...asObject(result.data),
-          ...rest,
-          elapsedMs,
-        })
-        if (options.json) return code
-      } else if (options.json) {
-        await printJson({
-          treaty: 1,
-          command: options.command,
-          ok: code === 0,
-          exitCode: code,
-          data: result.data,
-          findings,
-          error,
-          elapsedMs,
-        })
-        return code
-      }
-      await finishText(result)
-      return code
-    },
-    async fail(thrown, elapsedMs) {
-      const error = asTreatyError(thrown)
-      const code = catalogEntry(error.code).exitCode
-      const crash =
-        error.code === 'UNFORESEEN' ? options.saveCrash?.(masker.mask(traceOf(thrown))) : undefined
-      const body = errorBody(error, crash)
-      if (options.json || asLines) {
-        const line = asLines
-          ? {
-              kind: 'summary',
-              ok: false,
-              exitCode: code,
-              findings: error.findings,
-              error: body,
-              elapsedMs,
-            }
-          : {
-              treaty: 1,
-              command: options.command,
-              ok: false,
-              exitCode: code,
-              data: null,
-              findings: error.findings,
-              error: body,
-              elapsedMs,
-            }
-        await printJson(line).catch(() => undefined) // The reader has gone; the exit code still says it.
-      }
-      if (!options.json) await printError(errorText(error, crash))
-      if (options.verbose) await printError(traceOf(thrown))
-      return code
-    },
+/** A class because everything here shares the two streams, their looks and the choice of form. */
+class Printer implements Output {
+  readonly style: Style
+  readonly #options: OutputOptions
+  readonly #errStyle: Style
+  /** A stream that nobody watches is read by a program. */
+  readonly #asLines: boolean
+
+  constructor(options: OutputOptions) {
+    const { out, err, json, stream } = options
+    this.#options = options
+    this.style = styleOf(out, options)
+    this.#errStyle = styleOf(err, options)
+    this.#asLines = stream !== undefined && (json || (stream === 'lines' && out.isTTY !== true))
   }
 
-  async function finishText(result: CommandResult): Promise<void> {
+  emit(record: StreamRecord, toText?: (style: Style) => string): Promise<void> {
+    if (!this.#asLines) return toText ? this.#print(toText(this.style)) : Promise.resolve()
+    const text = JSON.stringify(record)
+    const { masker, out } = this.#options
+    // What others sent is handed on as it is: masking would change their data.
+    return write(out, `${record.kind === 'message' ? text : masker.mask(text)}\n`)
+  }
+
+  note(text: string): void {
+    if (!this.#options.quiet) void this.#printError(text)
+  }
+
+  async finish(result: CommandResult, elapsedMs: number): Promise<number> {
+    const { json } = this.#options
+    const code = result.exitCode ?? exitCode.ok
+    if (json || this.#asLines) await this.#printEnding(code, elapsedMs, result)
+    if (!json) await this.#printText(result)
+    return code
+  }
+
+  async fail(thrown: unknown, elapsedMs: number): Promise<number> {
+    const { json, masker, saveCrash, verbose } = this.#options
+    const error = asTreatyError(thrown)
+    const { code, findings } = error
+    const isOurs = code === 'UNFORESEEN'
+    const crash = isOurs ? saveCrash?.(masker.mask(traceOf(thrown))) : undefined
+    const ending = catalogEntry(code).exitCode
+    if (json || this.#asLines) {
+      await this.#printEnding(ending, elapsedMs, { data: null, findings, error }, crash)
+    }
+    if (!json) await this.#printError(this.#errorText(error, crash))
+    if (verbose) await this.#printError(traceOf(thrown))
+    return ending
+  }
+
+  /** The envelope, or the last line of a stream. A reader that has gone is no failure: the exit code still says it. */
+  async #printEnding(
+    code: number,
+    elapsedMs: number,
+    { data, findings = [], error: thrown }: CommandResult,
+    crash?: string,
+  ): Promise<void> {
+    const error = thrown === undefined ? null : errorBody(thrown, crash)
+    const verdict = { ok: code === 0, exitCode: code }
+    const problems = findings.length > 0 || error !== null ? { findings, error } : {}
+    const { command } = this.#options
+    const value = this.#asLines
+      ? { kind: 'summary', ...verdict, ...asObject(data), ...problems, elapsedMs }
+      : { treaty: 1, command, ...verdict, data, findings, error, elapsedMs }
+    await this.#print(JSON.stringify(value)).catch(() => undefined)
+  }
+
+  async #printText(result: CommandResult): Promise<void> {
+    const { quiet, stream } = this.#options
     // The lines of a stream are its data; findings and summary are for people.
-    const [target, look] = stream === undefined ? [print, style] : [printError, errStyle]
-    const text = result.toText?.(look) ?? ''
-    const findings = renderFindings(result.findings ?? [], look)
-    const blocks = [findings, stream !== undefined && quiet ? '' : text].filter(
-      (block) => block !== '',
-    )
-    if (blocks.length > 0) await target(blocks.join('\n\n'))
-    if (result.error) await printError(errorText(result.error))
+    const isStream = stream !== undefined
+    const style = isStream ? this.#errStyle : this.style
+    const text = isStream && quiet ? '' : (result.toText?.(style) ?? '')
+    const blocks = [renderFindings(result.findings ?? [], style), text].filter((one) => one !== '')
+    const whole = blocks.join('\n\n')
+    if (isStream) await this.#printError(whole)
+    else await this.#print(whole).catch(() => undefined) // As above.
+    if (result.error) await this.#printError(this.#errorText(result.error))
   }
 
-  function errorText(error: TreatyError, crash?: string): string {
-    const head = `${errStyle.red(errStyle.bold(`error[${error.code}]`))}: ${errStyle.bold(error.message)}`
+  #errorText(error: TreatyError, crash?: string): string {
+    const { red, bold, green } = this.#errStyle
+    const head = `${red(bold(`error[${error.code}]`))}: ${bold(error.message)}`
     const hint = crash === undefined ? error.hint : `Report it, with the file ${crash}.`
-    const lines = hint === undefined ? [head] : [head, `  ${errStyle.green('hint:')} ${hint}`]
-    const findings = renderFindings(error.findings, errStyle)
+    const lines = hint === undefined ? [head] : [head, `  ${green('hint:')} ${hint}`]
+    const findings = renderFindings(error.findings, this.#errStyle)
     return findings === '' ? lines.join('\n') : `${findings}\n\n${lines.join('\n')}`
   }
+
+  #print(text: string): Promise<void> {
+    const { masker, out } = this.#options
+    return text === '' ? Promise.resolve() : write(out, `${masker.mask(text)}\n`)
+  }
+
+  #printError(text: string): Promise<void> {
+    const { masker, err } = this.#options
+    return text === '' ? Promise.resolve() : writeQuietly(err, `${masker.mask(text)}\n`)
+  }
+}
+
+function styleOf(target: OutputStream, { color, environment }: OutputOptions): Style {
+  const { columns, isTTY } = target
+  return createStyle({ isTerminal: isTTY === true, columns, noColor: !color, environment })
 }
 
 function errorBody(error: TreatyError, crash?: string) {
@@ -185,7 +179,7 @@ function traceOf(thrown: unknown): string {
 }
 
 function asObject(data: unknown): Readonly<Record<string, unknown>> {
-  return typeof data === 'object' && data !== null ? { ...data } : { data }
+  return typeof data === 'object' ? { ...data } : { data }
 }
 
 /** Resolves once the text is really out: in a full pipe it waits, and the event loop does not. */

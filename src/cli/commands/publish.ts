@@ -2,17 +2,15 @@ import { isUtf8 } from 'node:buffer'
 import { catalogEntry, isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/finding.ts'
 import { limits } from '../../core/limits.ts'
-import type { Bus, PublishOptions } from '../../messaging/index.ts'
+import type { Bus, Published, PublishOptions } from '../../messaging/index.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { exitCode } from '../exit-code.ts'
 import { renderFindings } from '../finding-text.ts'
 import { withBus } from '../project.ts'
+import { Sender } from '../publish/sender.ts'
 import { type InputLine, openInput, readAll, readLines } from '../read-input.ts'
 import { stopCode } from '../stop-code.ts'
-
-/** Messages that are sent and not yet acknowledged, at most: enough for full group commits. */
-const inFlightMax = 2000
 
 interface Data {
   readonly published: number
@@ -61,9 +59,9 @@ async function publishOne(
   const given = args.data ?? ''
   const input = inputOf(given)
   const bytes = input === undefined ? Buffer.from(given) : await readAll(input, context)
-  const sender = createSender(bus, args, context)
+  const { sender, end } = createSending(bus, args, context)
   await sender.send({ number: 1, bytes, isTooLong: false })
-  return sender.end()
+  return end()
 }
 
 async function publishLines(
@@ -73,7 +71,7 @@ async function publishLines(
 ): Promise<CommandResult<Data>> {
   const input = inputOf(args.data ?? '')
   const source = input === undefined ? inline(args.data ?? '') : openInput(input, context)
-  const sender = createSender(bus, args, context)
+  const { sender, end } = createSending(bus, args, context)
   const settings = await context.settings()
   const bytesMax = settings.limits.messageBytesMax ?? limits.messageBytesMax
   const signal = AbortSignal.any([context.stopping, sender.failed])
@@ -82,7 +80,7 @@ async function publishLines(
     await sender.send(line)
     if (signal.aborted) break
   }
-  return sender.end()
+  return end()
 }
 
 async function* inline(text: string): AsyncGenerator<Uint8Array> {
@@ -95,107 +93,72 @@ function isBlank(bytes: Buffer): boolean {
 
 /** What became of one line. */
 type Fate =
-  | { readonly kind: 'published'; readonly id: string; readonly position: string }
+  | ({ readonly kind: 'published' } & Published)
   | { readonly kind: 'refused'; readonly findings: readonly Finding[] }
-  | { readonly kind: 'failed'; readonly error: unknown }
 
-interface Sender {
-  /** Resolves when there is room for the next: it does not wait for the acknowledgement. */
-  send(line: InputLine): Promise<void>
-  /** Aborts when something failed that is no fault of a line: nothing more may be sent. */
-  readonly failed: AbortSignal
+interface Sending {
+  readonly sender: Sender<Fate>
   /** Waits for everything that is under way. */
   end(): Promise<CommandResult<Data>>
 }
 
-/**
- * Sends lines one behind the other without waiting, and reports each in the order of the input once it is
- * acknowledged or refused.
- */
-function createSender(bus: Bus, args: Arguments, context: CommandContext): Sender {
+function createSending(bus: Bus, args: Arguments, context: CommandContext): Sending {
   const options = optionsOf(args)
-  const failure = new AbortController()
-  let published = 0
-  let refused = 0
-  let underWay = 0
-  let firstError: unknown
-  let wake: (() => void) | undefined
-  let reports = Promise.resolve()
-
-  async function fateOf(line: InputLine): Promise<Fate> {
-    try {
-      const parsed = await parseLine(line)
-      if ('findings' in parsed) return { kind: 'refused', findings: parsed.findings }
-      return { kind: 'published', ...(await bus.publish(args.event, parsed.value, options)) }
-    } catch (error) {
-      const findings = refusalOf(error)
-      return findings ? { kind: 'refused', findings } : { kind: 'failed', error }
-    }
-  }
-
-  async function report(line: InputLine, fate: Fate): Promise<void> {
-    if (fate.kind === 'failed') {
-      firstError ??= fate.error
-      failure.abort()
-    } else if (fate.kind === 'published') {
-      published += 1
-      const { id, position } = fate
-      await context.emit(
-        { kind: 'published', id, position },
-        ({ green, symbols }) => `${green(`${symbols.ok} published`)}  ${id}  at ${position}`,
-      )
-    } else {
-      refused += 1
-      const where = args.jsonl === true ? { line: line.number } : {}
-      const { findings } = fate
-      await context.emit({ kind: 'refused', ...where, findings }, (style) => {
-        const place = args.jsonl === true ? `line ${line.number}` : ''
-        return `${style.red(`${style.symbols.fail} refused`)}  ${place}\n${renderFindings(findings, style)}`
-      })
-    }
-  }
-
+  const counts = { published: 0, refused: 0 }
+  const sender = new Sender<Fate>({
+    send: (line) => fateOf(line, (data) => bus.publish(args.event, data, options)),
+    report(line, fate) {
+      counts[fate.kind] += 1
+      return report(args.jsonl === true ? line.number : undefined, fate, context)
+    },
+  })
   return {
-    failed: failure.signal,
-    async send(line) {
-      underWay += 1
-      const fate = fateOf(line)
-      // In turn: reports come in the order of the input. What they write is not awaited by the next, the stream keeps the order.
-      reports = reports.then(async () => {
-        const known = await fate
-        void report(line, known)
-          .catch((error: unknown) => {
-            firstError ??= error
-            failure.abort()
-          })
-          .finally(() => {
-            underWay -= 1
-            wake?.()
-          })
-      })
-      while (underWay >= inFlightMax && !failure.signal.aborted) await room()
-    },
+    sender,
     async end() {
-      await reports
-      while (underWay > 0) await room()
-      return resultOf({ published, refused }, firstError, context)
+      const failure = await sender.end()
+      if (failure && !isTreatyError(failure.error)) throw failure.error
+      return resultOf(counts, failure?.error as TreatyError | undefined, context)
     },
-  }
-
-  function room(): Promise<void> {
-    return new Promise((resolve) => {
-      wake = resolve
-    })
   }
 }
 
-function resultOf(data: Data, error: unknown, context: CommandContext): CommandResult<Data> {
+async function fateOf(line: InputLine, send: (data: unknown) => Promise<Published>): Promise<Fate> {
+  const parsed = await parseLine(line)
+  if ('findings' in parsed) return { kind: 'refused', findings: parsed.findings }
+  try {
+    return { kind: 'published', ...(await send(parsed.value)) }
+  } catch (error) {
+    const findings = refusalOf(error)
+    if (findings) return { kind: 'refused', findings }
+    throw error
+  }
+}
+
+function report(line: number | undefined, fate: Fate, context: CommandContext): Promise<void> {
+  if (fate.kind === 'published') {
+    const { id, position } = fate
+    return context.emit(
+      { kind: 'published', id, position },
+      ({ green, symbols }) => `${green(`${symbols.ok} published`)}  ${id}  at ${position}`,
+    )
+  }
+  const { findings } = fate
+  const where = line === undefined ? {} : { line }
+  return context.emit({ kind: 'refused', ...where, findings }, (style) => {
+    const place = line === undefined ? '' : `  line ${line}`
+    return `${style.red(`${style.symbols.fail} refused`)}${place}\n${renderFindings(findings, style)}`
+  })
+}
+
+function resultOf(
+  data: Data,
+  error: TreatyError | undefined,
+  context: CommandContext,
+): CommandResult<Data> {
   const text = `${data.published} published${data.refused === 0 ? '' : `, ${data.refused} refused`}`
   const toText = () => text
-  if (error !== undefined) {
-    if (!isTreatyError(error)) throw error
-    return { exitCode: catalogEntry(error.code).exitCode, data, error, toText }
-  }
+  if (error) return { exitCode: catalogEntry(error.code).exitCode, data, error, toText }
+  // Signals end the input, so that not everything was sent that was meant to be.
   if (context.stopping.aborted) return { exitCode: stopCode(context.stopping), data, toText }
   return { exitCode: data.refused > 0 ? exitCode.findings : exitCode.ok, data, toText }
 }
