@@ -37,6 +37,8 @@ export interface MainJob {
   stats(): Promise<Stats>
   /** Resolves with the counts once `holds`. */
   until(holds: (stats: Stats) => boolean, what: string, limitMs: number): Promise<Stats>
+  /** Resolves with the counts once the job says that it is at rest. */
+  rest(limitMs: number): Promise<Stats>
   /** Sends the signal and resolves with the exit code, or the signal that ended it. */
   end(signal: NodeJS.Signals): Promise<number | string>
 }
@@ -67,6 +69,17 @@ export async function startMainJob(file: string): Promise<MainJob> {
     )
   })
   const stats = async () => (await (await fetch(`${url}/api/stats`)).json()) as Stats
+  const until: MainJob['until'] = async (holds, what, limitMs) => {
+    const deadline = systemClock.monotonic() + limitMs
+    for (;;) {
+      const now = await stats()
+      if (holds(now)) return now
+      if (systemClock.monotonic() > deadline) {
+        throw new Error(`${what}: not within ${limitMs} ms\n${JSON.stringify(now)}\n${errors}`)
+      }
+      await delay(systemClock, 100)
+    }
+  }
   return {
     url,
     records,
@@ -78,16 +91,9 @@ export async function startMainJob(file: string): Promise<MainJob> {
       return last?.kind === 'service-started' ? last.pid : undefined
     },
     stats,
-    async until(holds, what, limitMs) {
-      const deadline = systemClock.monotonic() + limitMs
-      for (;;) {
-        const now = await stats()
-        if (holds(now)) return now
-        if (systemClock.monotonic() > deadline)
-          throw new Error(`${what}: not within ${limitMs} ms\n${JSON.stringify(now)}\n${errors}`)
-        await delay(systemClock, 100)
-      }
-    },
+    until,
+    rest: (limitMs) =>
+      until(() => records.some(({ kind }) => kind === 'rest'), 'it comes to rest', limitMs),
     async end(signal) {
       child.kill(signal)
       return ended

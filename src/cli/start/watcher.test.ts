@@ -111,9 +111,12 @@ test('of many dead letters at once a few are shown, and the rest counted', async
   await watcher.look()
   world.stats = { ...zero, dead: 452, handled: 1 }
   await watcher.look()
+  world.now = 60_000
+  world.stats = { ...zero, dead: 452, handled: 2 }
+  await watcher.look()
   expect(seen.filter((line) => line.startsWith('dead'))).toEqual([
-    'dead d0,d1,d2,d3 +446',
-    'dead same millisecond,later +0',
+    'dead d0,d1,d2,d3,d4 +0',
+    'dead  +447',
   ])
 })
 

@@ -27,7 +27,9 @@ export interface WatcherOptions {
 const everyMs = 250
 /** Longer than the shortest retry waits, shorter than patience. */
 const restAfterMs = 1500
-const deadShownMax = 4
+/** Dead letters that are shown one by one before a burst is only counted; one more may be shown every so often. */
+const deadShownMax = 5
+const deadRefillMs = 2000
 const pageSize = 200
 
 /** Looks at the bus. It reads only, and sees the messages of all processes. */
@@ -42,7 +44,7 @@ export function createBusWatcher(options: WatcherOptions): BusWatcher {
   const { clock, signal, sink } = options
   const since = clock.now()
   const tails = options.events.map((event) => createTail(event, since))
-  const readDead = createDeadTail(since)
+  const dead = createDeadTail(since, clock)
   let last = ''
   let movedAt = clock.monotonic()
   let isResting = false
@@ -57,12 +59,13 @@ export function createBusWatcher(options: WatcherOptions): BusWatcher {
       movedAt = clock.monotonic()
       isResting = false
       for (const tail of tails) await tail(bus, sink)
-      await readDead(bus, sink)
+      await dead.look(bus, sink)
       sink.counts(stats)
     }
     const isStill = clock.monotonic() - movedAt >= restAfterMs
     if (isStill && !isResting && stats.waiting === 0 && options.mayRest()) {
       isResting = true
+      dead.flush(sink)
       sink.rest(stats)
     }
   }
@@ -100,19 +103,47 @@ function createTail(event: string, since: number): Tail {
   }
 }
 
-/** Reads dead letters that died since an instant (epoch milliseconds). */
-function createDeadTail(since: number): Tail {
+/** Reads dead letters that died since an instant (epoch milliseconds); of a burst it shows some and counts the rest. */
+function createDeadTail(since: number, clock: Clock): DeadTail {
   let latest = since
   let seen = new Set<string>()
-  return async (bus, sink) => {
-    const letters = await lettersSince(bus, latest)
-    const fresh = letters.filter(({ id }) => !seen.has(id))
-    if (fresh.length === 0) return
-    latest = Math.max(latest, ...fresh.map((letter) => letter.failedAt))
-    // Letters of the same millisecond may still come; older ones are no longer asked for.
-    seen = new Set(letters.map(({ id }) => id))
-    sink.dead(fresh.slice(0, deadShownMax), Math.max(0, fresh.length - deadShownMax))
+  let mayShow = deadShownMax
+  let uncounted = 0
+  let refilledAt = clock.monotonic()
+
+  function report(fresh: readonly DeadLetterSummary[], sink: WatcherSink): void {
+    const isDue = clock.monotonic() - refilledAt >= deadRefillMs
+    if (isDue) {
+      mayShow = Math.min(deadShownMax, mayShow + 1)
+      refilledAt = clock.monotonic()
+    }
+    const shown = fresh.slice(0, mayShow)
+    mayShow -= shown.length
+    uncounted += fresh.length - shown.length
+    const more = isDue ? uncounted : 0
+    uncounted -= more
+    if (shown.length > 0 || more > 0) sink.dead(shown, more)
   }
+  return {
+    async look(bus, sink) {
+      const letters = await lettersSince(bus, latest)
+      const fresh = letters.filter(({ id }) => !seen.has(id))
+      latest = Math.max(latest, ...fresh.map((letter) => letter.failedAt))
+      // Letters of the same millisecond may still come; older ones are no longer asked for.
+      if (fresh.length > 0) seen = new Set(letters.map(({ id }) => id))
+      report(fresh, sink)
+    },
+    flush(sink) {
+      if (uncounted > 0) sink.dead([], uncounted)
+      uncounted = 0
+    },
+  }
+}
+
+interface DeadTail {
+  look: Tail
+  /** Reports what was counted but not yet told. */
+  flush(sink: WatcherSink): void
 }
 
 async function lettersSince(bus: Bus, failedAfter: number): Promise<DeadLetterSummary[]> {
