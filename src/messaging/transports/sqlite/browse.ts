@@ -1,6 +1,7 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
-import { type Engine, positionOf } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { positionOf } from './position.ts'
 import { type LogRow, recordOfRow } from './records.ts'
 import { rowState } from './schema.ts'
 import { type Topic, takes } from './topology-view.ts'

@@ -7,6 +7,8 @@ import type { Turn } from './engine.ts'
 /** Something to do in the next transaction, made of items that may be spread over several. */
 export interface Job {
   readonly size: number
+  /** Settlements go first: what is finished makes room before more comes in. */
+  readonly isSettlement?: boolean
   /** Does item `index`. May be called again for the same index after a rollback. */
   run(turn: Turn, index: number): void
   /** All items are committed, or failed one by one. */
@@ -19,6 +21,8 @@ interface QueuedJob {
   readonly job: Job
   next: number
 }
+/** Jobs of one kind, in order of arrival. */
+type Lane = QueuedJob[]
 interface Slice {
   readonly entry: QueuedJob
   readonly from: number
@@ -61,7 +65,8 @@ const failurePauseMs = 250
 
 export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
   const { clock, random, busyWaitMs, turn, reportError } = options
-  const queue: QueuedJob[] = []
+  const settlements: Lane = []
+  const others: Lane = []
   let isScheduled = false
   let isStopped = false
   let pause: TimerHandle | undefined
@@ -87,7 +92,7 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
   function run(): void {
     isScheduled = false
     if (isStopped || pause !== undefined) return
-    const slices = take(queue, alone > 0 ? 1 : itemsNow)
+    const slices = takeNext()
     let workMs = 0
     try {
       const { wantsMore } = turn((current) => {
@@ -97,14 +102,24 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
       })
       busySince = undefined
       succeed(slices, workMs)
-      if (wantsMore || queue.length > 0) schedule()
+      if (wantsMore || !isEmpty()) schedule()
     } catch (error) {
       handleFailure(slices, error)
     }
-    if (queue.length === 0) wakeIdleWaiters()
+    if (isEmpty()) wakeIdleWaiters()
   }
 
   /** The sync to disk is not counted: smaller transactions would only mean more of them. */
+  function takeNext(): Slice[] {
+    if (alone === 0) return [...take(settlements, itemsNow), ...take(others, itemsNow)]
+    const first = take(settlements, 1)
+    return first.length > 0 ? first : take(others, 1)
+  }
+
+  function isEmpty(): boolean {
+    return settlements.length === 0 && others.length === 0
+  }
+
   function succeed(slices: readonly Slice[], workMs: number): void {
     const items = countItems(slices)
     alone = Math.max(0, alone - items)
@@ -113,12 +128,11 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
     advance(slices)
   }
 
-  /** Slices are the head of the queue; all but the last are whole. */
+  /** Slices are the heads of their lanes; all but the last of a lane are whole. */
   function advance(slices: readonly Slice[]): void {
     for (const { entry, to } of slices) entry.next = to
-    const finished = slices.filter(({ entry }) => entry.next === entry.job.size)
-    queue.splice(0, finished.length)
-    for (const { entry } of finished) entry.job.done()
+    for (const lane of [settlements, others]) dropFinished(lane)
+    for (const { entry } of slices) if (isFinished(entry)) entry.job.done()
   }
 
   function handleFailure(slices: readonly Slice[], error: unknown): void {
@@ -157,7 +171,7 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
       }
     }
     advance(slices)
-    if (queue.length > 0) schedule()
+    if (!isEmpty()) schedule()
   }
 
   function wakeIdleWaiters(): void {
@@ -172,24 +186,25 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
         job.done()
         return
       }
-      queue.push({ job, next: 0 })
+      const lane = job.isSettlement ? settlements : others
+      lane.push({ job, next: 0 })
       schedule()
     },
     remove(job) {
-      const at = queue.findIndex((entry) => entry.job === job && entry.next === 0)
-      if (at >= 0) queue.splice(at, 1)
+      const at = others.findIndex((entry) => entry.job === job && entry.next === 0)
+      if (at >= 0) others.splice(at, 1)
       return at >= 0
     },
     wake: schedule,
     drain() {
-      if (queue.length === 0) return Promise.resolve()
+      if (isEmpty()) return Promise.resolve()
       schedule()
       return new Promise((resolve) => idleWaiters.push(resolve))
     },
     stop(error) {
       isStopped = true
       if (pause !== undefined) clock.clearTimeout(pause)
-      for (const { job, next } of queue.splice(0)) {
+      for (const { job, next } of [...settlements.splice(0), ...others.splice(0)]) {
         for (let index = next; index < job.size; index += 1) job.fail(index, error)
         job.done()
       }
@@ -198,16 +213,26 @@ export function createCommitLoop(options: CommitLoopOptions): CommitLoop {
   }
 }
 
-function take(queue: readonly QueuedJob[], itemsMost: number): Slice[] {
+function take(lane: Lane, itemsMost: number): Slice[] {
   const slices: Slice[] = []
   let room = itemsMost
-  for (const entry of queue) {
+  for (const entry of lane) {
     if (room === 0) break
     const to = Math.min(entry.job.size, entry.next + room)
     room -= to - entry.next
     slices.push({ entry, from: entry.next, to })
   }
   return slices
+}
+
+function isFinished({ job, next }: QueuedJob): boolean {
+  return next === job.size
+}
+
+function dropFinished(lane: Lane): void {
+  let count = 0
+  while (count < lane.length && isFinished(lane[count] as QueuedJob)) count += 1
+  if (count > 0) lane.splice(0, count)
 }
 
 function runSlices(slices: readonly Slice[], turn: Turn): void {

@@ -1,14 +1,26 @@
+import { expireRow, readRecord } from './claim.ts'
 import type { Engine, Turn } from './engine.ts'
 import { firstState } from './publish.ts'
 import { rowState } from './schema.ts'
 import { chainOf } from './topology-view.ts'
 
+type ExpiredRow = readonly [
+  groupId: number,
+  seq: number,
+  state: number,
+  chain: string | null,
+  attempts: number,
+  firstFailedAt: number | null,
+]
+
 /** Rows of one group that one turn wakes at most. */
 const rowsMax = 1000
 
-/** Makes the delayed rows ready whose time has come, in groups that this process serves. */
+/** Ends what has expired, and makes the delayed rows ready whose time has come, in groups served here. */
 export function claimDue(engine: Engine, turn: Turn): void {
   if (engine.nextDueAt !== undefined && engine.nextDueAt > turn.now) return
+  if (engine.local.all.size === 0) return
+  expireDue(engine, turn)
   for (const name of engine.local.all.keys()) {
     const group = engine.topology.groups.get(name)
     if (group !== undefined) wakeDue(engine, turn, group.id)
@@ -34,6 +46,25 @@ export function wakeDue(engine: Engine, turn: Turn, groupId: number): boolean {
   return rows.length > 0
 }
 
+/** Ends the messages whose time to live has passed, in every group. True: there were some. */
+export function expireDue(engine: Engine, turn: Turn): boolean {
+  const rows = engine.sql.expired.all(turn.now, rowsMax) as unknown as ExpiredRow[]
+  if (rows.length === rowsMax) turn.hasMore = true
+  for (const row of rows) {
+    const [groupId, seq, state, chain, attempts, firstFailedAt] = row
+    const group = engine.topology.groupsById.get(groupId)
+    const stored = readRecord(engine, turn, seq)
+    if (group === undefined || stored === undefined) continue
+    const isHolder = state !== rowState.blocked
+    expireRow(engine, turn, {
+      row: { group, seq, chain, isHolder, ...stored, firstFailedAt },
+      attempts,
+    })
+  }
+  if (rows.length > 0) turn.afterCommit.push(() => forgetDue(engine))
+  return rows.length > 0
+}
+
 function forgetDue(engine: Engine): void {
   engine.nextDueAt = undefined
 }
@@ -48,7 +79,10 @@ function joinChain(engine: Engine, turn: Turn, row: { groupId: number; seq: numb
   engine.sql.makeDue.run(state, chain, groupId, seq)
 }
 
-/** When the next delayed row of a group served here falls due; undefined: there is none. */
+/**
+ * When the next delayed row of a group served here falls due, or the next message expires;
+ * undefined: there is none. A process without subscribers leaves both to the others, and to its upkeep.
+ */
 export function nextDue(engine: Engine): number | undefined {
   if (engine.nextDueAt === undefined) engine.nextDueAt = lookUpNextDue(engine)
   return Number.isFinite(engine.nextDueAt) ? engine.nextDueAt : undefined
@@ -56,6 +90,9 @@ export function nextDue(engine: Engine): number | undefined {
 
 function lookUpNextDue(engine: Engine): number {
   let earliest = Number.POSITIVE_INFINITY
+  if (engine.local.all.size === 0) return earliest
+  const expiring = engine.sql.nextExpiry.get() as unknown as readonly [number] | undefined
+  if (expiring !== undefined) earliest = expiring[0]
   for (const name of engine.local.all.keys()) {
     const group = engine.topology.groups.get(name)
     if (group === undefined) continue

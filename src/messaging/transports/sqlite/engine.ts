@@ -90,8 +90,3 @@ export interface Turn {
 export function nowMs(clock: Clock): number {
   return Math.trunc(clock.now())
 }
-
-/** The place of a message as text that sorts like its number. */
-export function positionOf(seq: number): string {
-  return String(seq).padStart(16, '0')
-}

@@ -51,6 +51,7 @@ export function createIntake(engine: Engine, loop: CommitLoop): Intake {
         let failure: TreatyError | undefined
         loop.add({
           size: settlements.length,
+          isSettlement: true,
           run(turn, index) {
             const settlement = settlements[index] as Settlement
             results[index] = settled.get(settlement) ?? settle(engine, turn, settlement)

@@ -1,9 +1,7 @@
 import { resumeChain, trimLog } from './bury.ts'
-import { expireRow, readRecord } from './claim.ts'
-import { wakeDue } from './due.ts'
+import { expireDue, wakeDue } from './due.ts'
 import type { Engine, Turn } from './engine.ts'
 import { isGone, type ProcessTable, readOtherOwners, removeOwner } from './owners.ts'
-import { rowState } from './schema.ts'
 import { refresh } from './topology.ts'
 
 /** Rows of one kind that one round of upkeep handles at most, so that it never stops the traffic. */
@@ -85,35 +83,10 @@ function findDue(engine: Engine, now: number): Upkeep | undefined {
   }
 }
 
-const expiredRows = `
-  SELECT grp, seq, state, chain, attempts, first_failed_at FROM bus_delivery
-  WHERE expires_at IS NOT NULL AND expires_at <= ? AND state NOT IN (${rowState.leased}, ${rowState.dead})
-  ORDER BY expires_at LIMIT ?`
-
 function findExpired(engine: Engine, now: number): Upkeep | undefined {
-  if (engine.file.prepare(expiredRows).get(now, 1) === undefined) return undefined
-  return (turn) => {
-    const rows = engine.file.prepare(expiredRows).all(turn.now, rowsMax)
-    if (rows.length === rowsMax) turn.hasMore = true
-    turn.isDueTouched = true
-    for (const row of rows) {
-      const group = engine.topology.groupsById.get(Number(row.grp))
-      const seq = Number(row.seq)
-      const stored = readRecord(engine, turn, seq)
-      if (group === undefined || stored === undefined) continue
-      expireRow(engine, turn, {
-        row: {
-          group,
-          seq,
-          chain: row.chain as string | null,
-          isHolder: row.state !== rowState.blocked,
-          ...stored,
-          firstFailedAt: row.first_failed_at as number | null,
-        },
-        attempts: Number(row.attempts),
-      })
-    }
-  }
+  const next = engine.sql.nextExpiry.get() as unknown as readonly [number] | undefined
+  if (next === undefined || next[0] > now) return undefined
+  return (turn) => void expireDue(engine, turn)
 }
 
 /** Retained messages whose time is over go, or are left to the last group that still works on them. */

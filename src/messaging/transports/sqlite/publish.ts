@@ -1,7 +1,7 @@
 import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import type { IncomingRecord, OutgoingRecord, PublishResult } from '../../transport.ts'
 import type { Engine, Turn } from './engine.ts'
-import { positionOf } from './engine.ts'
+import { positionOf } from './position.ts'
 import { rowState } from './schema.ts'
 import { chainOf, type Topic, type TopicSubscription, takes } from './topology-view.ts'
 
@@ -167,6 +167,7 @@ export function insertDelivery(
   }
   engine.tally.add(routed.type, group.consumer, 'waiting', 1)
   const { seq, priority, chain, expiresAt, deliverAt } = routed
+  if (expiresAt !== null) turn.isDueTouched = true
   const insert = engine.sql.insertDelivery
   if (deliverAt !== null && deliverAt > turn.now) {
     insert.run(group.id, seq, rowState.scheduled, priority, deliverAt, null, expiresAt)

@@ -1,8 +1,8 @@
 import type { IncomingRecord } from '../../transport.ts'
-import { positionOf } from './engine.ts'
+import { positionOf } from './position.ts'
 
 /** Upper bounds of what is remembered; past them the oldest are read from the file again. */
-const recordsMax = 4000
+const recordsMax = 20_000
 const bytesMax = 16_777_216
 
 /**

@@ -18,6 +18,8 @@ import { runTurn } from './turn.ts'
 
 /** Longest pause between two rounds of upkeep: what a killed process had out is free again soon after. */
 const upkeepMs = 1000
+/** A private database in memory has no neighbours to look after, and a test's clock may jump by weeks. */
+const upkeepAloneMs = 60_000
 
 export interface SessionOptions {
   readonly file: SqliteFile
@@ -97,7 +99,9 @@ export function createSession(options: SessionOptions): Session {
         armUpkeep()
         upkeep()
       },
-      Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4)),
+      file.path === ':memory:'
+        ? upkeepAloneMs
+        : Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4)),
     )
     // A process that only publishes may end when it has nothing else to do; a consumer stays.
     if (engine.local.all.size === 0) unref(upkeepTimer)

@@ -98,11 +98,11 @@ function acknowledgeWithEffect(
   lease: Lease,
   effect: NonNullable<Ack['effect']>,
 ): SettleResult {
-  const { db } = engine.file
-  db.exec('SAVEPOINT bus_effect')
+  const { db, prepare } = engine.file
+  prepare('SAVEPOINT bus_effect').run()
   try {
     if (!deleteLeased(engine, lease)) {
-      db.exec('RELEASE bus_effect')
+      prepare('RELEASE bus_effect').run()
       return lost
     }
     const returned: unknown = effect(db)
@@ -115,7 +115,7 @@ function acknowledgeWithEffect(
     return { ok: false, reason: 'error', error }
   }
   if (!db.isTransaction) throw effectInvalid('ended the transaction')
-  db.exec('RELEASE bus_effect')
+  prepare('RELEASE bus_effect').run()
   return done
 }
 

@@ -1,4 +1,3 @@
-import type { StatementSync } from 'node:sqlite'
 import type { SqliteFile } from '../../../store/index.ts'
 import { recordColumns } from './records.ts'
 
@@ -68,6 +67,12 @@ const texts = {
     SELECT seq, state FROM bus_delivery WHERE grp = ? AND ready_at IS NOT NULL AND ready_at <= ?
     ORDER BY ready_at LIMIT ?`,
   nextDue: 'SELECT min(ready_at) FROM bus_delivery WHERE grp = ? AND ready_at IS NOT NULL',
+  expired: `
+    SELECT grp, seq, state, chain, attempts, first_failed_at FROM bus_delivery
+    WHERE expires_at IS NOT NULL AND expires_at <= ? AND state NOT IN (1, 4) ORDER BY expires_at LIMIT ?`,
+  nextExpiry: `
+    SELECT expires_at FROM bus_delivery WHERE expires_at IS NOT NULL AND state NOT IN (1, 4)
+    ORDER BY expires_at LIMIT 1`,
   makeDue:
     'UPDATE bus_delivery SET state = ?, ready_at = NULL, chain = ? WHERE grp = ? AND seq = ?',
   makeDelayedReady: 'UPDATE bus_delivery SET state = 0, ready_at = NULL WHERE grp = ? AND seq = ?',
@@ -93,10 +98,12 @@ const asArrays = [
   'oldestReadyOfPriority',
   'due',
   'nextDue',
+  'expired',
+  'nextExpiry',
   'readDedup',
 ] as const satisfies readonly (keyof typeof texts)[]
 
-export type Statements = Readonly<Record<keyof typeof texts, StatementSync>>
+export type Statements = Readonly<Record<keyof typeof texts, ReturnType<SqliteFile['prepare']>>>
 
 /** The texts by name, for the test that looks at their query plans. */
 export const statementTexts: Readonly<Record<keyof typeof texts, string>> = texts
@@ -105,5 +112,5 @@ export function prepareStatements(file: SqliteFile): Statements {
   const names = Object.keys(texts) as (keyof typeof texts)[]
   const statements = Object.fromEntries(names.map((name) => [name, file.prepare(texts[name])]))
   for (const name of asArrays) statements[name]?.setReturnArrays(true)
-  return statements as Record<keyof typeof texts, StatementSync>
+  return statements as Statements
 }
