@@ -73,6 +73,8 @@ export function createAjv(schema: JsonSchema, options: AjvOptions): Ajv {
     const vocabulary = require('ajv/dist/vocabularies/unevaluated') as { default: [] }
     ajv.addVocabulary(vocabulary.default)
   }
+  // Ajv notes which fields were evaluated, even where nobody asks; that costs time, and in some recursive schemas it throws.
+  if (!text.includes('"unevaluated')) ajv.opts.unevaluated = false
   installKeywords(ajv, keywordNeeds(schema))
   return ajv
 }

@@ -6,7 +6,7 @@ import { messageDraft, messageSchema } from './message-schema.ts'
 import type { CommandDefinition, Contract, JsonSchema } from './model.ts'
 import type { Profile } from './profiles.ts'
 import { withProfile } from './profiles.ts'
-import type { SchemaError } from './schema-findings.ts'
+import type { SchemaError } from './schema-error.ts'
 import { schemaFindings } from './schema-findings.ts'
 import type { CompiledSchema } from './validator.ts'
 import { compileSchema } from './validator.ts'
@@ -138,7 +138,7 @@ function createEventValidator(spec: Spec, profile: Profile, view: View): EventVa
     check: whole.check,
     findings(message) {
       const errors = whole.errors(message).filter((error) => !isSourceError(error))
-      const findings = schemaFindings(errors)
+      const findings = schemaFindings(errors, '', 'the message')
       if (!isJsonObject(message)) return findings
       return [
         ...findings,

@@ -87,7 +87,7 @@ const descriptions: Readonly<Record<string, Describe>> = {
     `lacks the field ${JSON.stringify(params.missingProperty)}, which ${JSON.stringify(params.property)} requires`,
   dependentRequired: ({ params }) =>
     `lacks the field ${JSON.stringify(params.missingProperty)}, which ${JSON.stringify(params.property)} requires`,
-  depth: () => 'nests more deeply than can be judged',
+  depth: () => 'nests more deeply than can be judged by this schema',
   [rulesKeyword]: ({ params }) => String(params.message),
 }
 
@@ -103,14 +103,18 @@ function pointerOf({ keyword, pointer, params }: SchemaError): string {
   return `${pointer}/${extra.replaceAll('~', '~0').replaceAll('/', '~1')}`
 }
 
-/** The findings of the errors, at most {@link limits.findingsMax}; pointers begin with `pointerPrefix`. */
-export function schemaFindings(errors: readonly SchemaError[], pointerPrefix = ''): Finding[] {
+/** The findings of the errors, at most {@link limits.findingsMax}; pointers begin with `pointerPrefix`, and `subject` names the root. */
+export function schemaFindings(
+  errors: readonly SchemaError[],
+  pointerPrefix = '',
+  subject = 'the value',
+): Finding[] {
   const seen = new Set<string>()
   const findings: Finding[] = []
   for (const error of foldUnions(errors)) {
     const place = pointerPrefix + error.pointer
     const describe = descriptions[error.keyword] ?? (() => `does not satisfy \`${error.keyword}\``)
-    const message = `${place === '' ? 'the value' : place} ${describe(error)}`
+    const message = `${place === '' ? subject : place} ${describe(error)}`
     const pointer = pointerPrefix + pointerOf(error)
     // The same rule may be reached by two paths of a schema: once is enough.
     if (seen.has(`${pointer} ${message}`)) continue

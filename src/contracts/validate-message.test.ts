@@ -1,5 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { hasErrors } from '../core/finding.ts'
 import { createMessageBuilder } from './builder.ts'
+import { domainsOf } from './domains.ts'
 import { createMessageValidator } from './message-validator.ts'
 import type { Contract } from './model.ts'
 import { loadPack } from './pack.ts'
@@ -184,6 +187,27 @@ describe('createMessageValidator', () => {
         .map(({ pointer }) => pointer),
     ).toEqual(['', '', '/state'])
   })
+  it('never throws, and finds an error exactly where check says no', () => {
+    const judge = validator.forEvent('agent.initialized')
+    const field = fc.constantFrom(
+      'id',
+      'type',
+      'source',
+      'timestamp',
+      'correlation_id',
+      'data',
+      'metadata',
+      'extra',
+    )
+    const nearly = fc
+      .dictionary(field, fc.anything())
+      .map((changes) => ({ ...initialized, ...changes }))
+    fc.assert(
+      fc.property(fc.oneof(nearly, fc.anything()), (message) => {
+        expect(hasErrors(judge?.findings(message) ?? [])).toBe(!judge?.check(message))
+      }),
+    )
+  })
   it('under the policy strict uses the schema as written for both sides', () => {
     const strict: Contract = { ...platform, evolution: { ...platform.evolution, policy: 'strict' } }
     const written = createMessageValidator({ contracts: [strict], view: 'producer' }).forEvent(
@@ -224,6 +248,23 @@ describe('createMessageValidator', () => {
     expect(command?.reply?.check(message('payment.capture.reply', { receipt: 'r' }))).toBe(true)
     expect(command?.reply?.check(message('payment.capture.reply', {}))).toBe(false)
     expect(command?.errors.declined?.data.check({ reason: 'no' })).toBe(true)
+  })
+})
+
+describe('domainsOf', () => {
+  it('lists domains with their events and who may send them', () => {
+    const domains = domainsOf([platform])
+    expect(domains.map(({ name, events }) => [name, events.length])).toEqual([
+      ['agent', 5],
+      ['project', 5],
+      ['task', 5],
+      ['model', 2],
+      ['tool', 2],
+      ['workflow', 3],
+      ['system', 3],
+    ])
+    expect(domains[0]?.producers).toEqual(['agent-orchestrator'])
+    expect(domains[6]?.producers).toHaveLength(6)
   })
 })
 

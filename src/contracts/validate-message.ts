@@ -13,6 +13,7 @@ import type { Contract } from './model.ts'
 import type { PackName } from './pack.ts'
 import { loadPack } from './pack.ts'
 import type { Profile } from './profiles.ts'
+import { schemaFindings } from './schema-findings.ts'
 import { compileSchema } from './validator.ts'
 import type { View } from './views.ts'
 
@@ -106,7 +107,7 @@ function envelopeFindings(
   message: Readonly<Record<string, unknown>>,
   validator: MessageValidator,
 ): Finding[] {
-  const rest = compileSchema(anyMessage).findings(message)
+  const rest = schemaFindings(compileSchema(anyMessage).errors(message), '', 'the message')
   const isAboutType = (finding: Finding) =>
     finding.pointer === '/type' || finding.message.includes('field "type"')
   return [

@@ -159,6 +159,13 @@ describe('hostile values', () => {
       { message: expect.stringContaining('deep') },
     ])
   })
+  it('a recursive schema with patternProperties under contains does not throw in Ajv', () => {
+    const schema = {
+      $ref: '#/$defs/y',
+      $defs: { y: { contains: { patternProperties: { '^a': true }, allOf: [{ $ref: '#' }] } } },
+    }
+    expect(compileSchema(schema).check([{ a: 1 }])).toBe(true)
+  })
   it('a value that contains itself is refused', () => {
     const cycle: Record<string, unknown> = {}
     cycle.next = cycle

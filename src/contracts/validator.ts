@@ -30,7 +30,7 @@ export interface CompileOptions {
   readonly unevaluated?: boolean
 }
 
-const tooDeep: SchemaError = {
+const unjudged: SchemaError = {
   keyword: 'depth',
   pointer: '',
   schemaPath: '#',
@@ -66,14 +66,16 @@ function compileWith(
   }
 }
 
-/** A check that answers false where the value nests deeper than the stack is long. */
+/**
+ * A check that answers false where Ajv's function throws: on a value that nests deeper than the stack is long, and on few
+ * recursive schemas with `unevaluated*` that it compiles wrongly.
+ */
 function guarded(check: (value: unknown) => boolean): (value: unknown) => boolean {
   return (value) => {
     try {
       return check(value)
-    } catch (error) {
-      if (error instanceof RangeError) return false
-      throw error
+    } catch {
+      return false
     }
   }
 }
@@ -88,9 +90,8 @@ function compile(schema: JsonSchema, options: Required<CompileOptions>): Compile
     twin ??= compileWith(schema, options, true)
     try {
       twin(value)
-    } catch (error) {
-      if (error instanceof RangeError) return [tooDeep]
-      throw error
+    } catch {
+      return [unjudged]
     }
     const met = toSchemaErrors(twin.errors)
     // Ajv keeps the errors of the last run, and with them the value.
