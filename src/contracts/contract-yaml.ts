@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { Document, isScalar, visit } from 'yaml'
 import { formatDuration } from '../core/duration.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
@@ -163,5 +163,12 @@ export function contractToSource(contract: Contract): JsonObject {
 
 /** {@link contractToSource} as YAML text. */
 export function contractToYaml(contract: Contract): string {
-  return stringify(contractToSource(contract), { lineWidth: 100, aliasDuplicateObjects: false })
+  const document = new Document(contractToSource(contract), { aliasDuplicateObjects: false })
+  visit(document, {
+    Pair(_, { key }) {
+      // Unquoted it would be read as a merge key.
+      if (isScalar(key) && key.value === '<<') key.type = 'QUOTE_DOUBLE'
+    },
+  })
+  return document.toString({ lineWidth: 100 })
 }

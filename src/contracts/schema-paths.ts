@@ -67,7 +67,7 @@ function childSchemas(schema: JsonObject, name: string): { child?: JsonSchema; i
     }
   }
   if (isJsonObject(additionalProperties)) return { child: additionalProperties, isOpen: false }
-  if (/^(?:\d+|\*)$/.test(name)) {
+  if (isIndex(name)) {
     const listed = [prefixItems, items].find((list) => Array.isArray(list)) as Json[] | undefined
     const child = listed?.[Number(name)] ?? (Array.isArray(items) ? undefined : items)
     if (child !== undefined) return { child: child as JsonSchema, isOpen: false }
@@ -89,10 +89,15 @@ function matches(pattern: string, name: string): boolean {
   }
 }
 
-/** True when the schema can only be satisfied by values that have no fields. */
-function hasNoFields(schema: JsonObject): boolean {
+/** True when no value of the schema's types has a field of this name; only a list has `0` and `*`. */
+function cannotHave(schema: JsonObject, name: string): boolean {
   const types = [schema.type ?? []].flat()
-  return types.length > 0 && !types.includes('object') && !types.includes('array')
+  if (types.length === 0 || types.includes('object')) return false
+  return !(types.includes('array') && isIndex(name))
+}
+
+function isIndex(name: string): boolean {
+  return /^(?:\d+|\*)$/.test(name)
 }
 
 function enter(root: JsonSchema, schema: JsonSchema, name: string): Step | undefined {
@@ -107,7 +112,7 @@ function enter(root: JsonSchema, schema: JsonSchema, name: string): Step | undef
     if (always && Array.isArray(required) && required.includes(name)) isRequired = true
     const { child, isOpen: isPartOpen } = childSchemas(part, name)
     if (child !== undefined && child !== false) schemas.push(child)
-    if (!isPartOpen || hasNoFields(part)) describes = true
+    if (!isPartOpen || cannotHave(part, name)) describes = true
   }
   // A schema that says nothing about any field may mean every field.
   isOpen ||= !describes
