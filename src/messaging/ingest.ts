@@ -52,6 +52,8 @@ export function judge(input: IngestInput, options: IngestOptions): Ingested {
     const findings = isRefusal(error) ? error.refusal : findingsOf(error)
     return refused(input, id, { options, reason: 'UNDECODABLE', findings })
   }
+  // Bytes that decode need not hold an id, nor a text as one; a dead letter has one in any case.
+  const ownId = typeof message.id === 'string' && message.id !== '' ? message.id : id
   if (message.type !== known.event.name) {
     const finding: Finding = {
       code: 'UNKNOWN_EVENT',
@@ -59,10 +61,10 @@ export function judge(input: IngestInput, options: IngestOptions): Ingested {
       pointer: '/type',
       message: `the bytes say "${message.type}", expected "${known.event.name}"`,
     }
-    return refused(input, message.id, { options, reason: 'SCHEMA_MISMATCH', findings: [finding] })
+    return refused(input, ownId, { options, reason: 'SCHEMA_MISMATCH', findings: [finding] })
   }
   if (!validator.check(message)) {
-    return refused(input, message.id, {
+    return refused(input, ownId, {
       options,
       reason: 'SCHEMA_MISMATCH',
       findings: validator.findings(message),

@@ -20,6 +20,8 @@ export interface Settling {
   readonly transport: Transport
   readonly observation: Observation
   readonly clock: FakeClock
+  /** What the transport and the bus reported without a caller. */
+  readonly problems: readonly TreatyError[]
 }
 
 const settledDefaults = {
@@ -63,9 +65,12 @@ function explain(settling: Settling, groups: readonly GroupStats[]): string[] {
     const consumer = observation.consumerOf(group.group) ?? group.group
     if (group.ready > 0)
       reasons.push(`${plural(group.ready, 'message')} for "${consumer}" not handed out`)
+    const next = clock.nextInMs()
+    const timer = next === undefined ? 'no timer waits' : `the next timer is due in ${next} ms`
     if (group.delayed > 0)
-      reasons.push(`${plural(group.delayed, 'message')} for "${consumer}" delayed`)
+      reasons.push(`${plural(group.delayed, 'message')} for "${consumer}" delayed (${timer})`)
   }
+  for (const problem of settling.problems) reasons.push(`the bus reported ${problem.message}`)
   const flood = busiestEvent(observation)
   if (flood) reasons.push(flood)
   return reasons
@@ -87,6 +92,7 @@ function notSettled(settling: Settling, groups: readonly GroupStats[], bound: st
   return new TreatyError('NOT_SETTLED', `the bus did not settle within ${bound}: ${what}${more}`, {
     hint: 'Let the handler return, or move the clock yourself with bus.clock.advance.',
     details: { reasons },
+    cause: settling.problems[0],
   })
 }
 

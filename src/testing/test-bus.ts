@@ -163,7 +163,7 @@ function extras({
   return {
     clock,
     async settled(options) {
-      await settle({ transport: bus.transport, observation, clock }, options)
+      await settle({ transport: bus.transport, observation, clock, problems }, options)
       if (problems[0]) throw problems[0]
     },
     published(event?: string) {

@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openBus, systemClock } from '../../src/index.ts'
 import { seededRandom } from '../../src/testing/index.ts'
-import { isFullSoak } from '../conformance/effort.ts'
 import { accounts, bank, bankTables } from './bank.ts'
+import { isFullSoak } from './effort.ts'
 
 const rounds = isFullSoak ? 200 : 20
 const program = new URL('./bank-child.ts', import.meta.url)
