@@ -1,7 +1,7 @@
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { type RunSummary, run } from '../start/run.ts'
-import { packageVersion } from '../start/version.ts'
+import { readVersion } from '../version.ts'
 
 export const dev: Command<CommandTable['dev'], RunSummary> = {
   run: (args, context) =>
@@ -9,7 +9,7 @@ export const dev: Command<CommandTable['dev'], RunSummary> = {
       command: 'dev',
       fresh: args.fresh === true,
       arguments: args,
-      version: packageVersion(),
+      version: readVersion(),
       terminal: process.stderr,
     }),
 }

@@ -1,7 +1,7 @@
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { type RunSummary, run } from '../start/run.ts'
-import { packageVersion } from '../start/version.ts'
+import { readVersion } from '../version.ts'
 
 export const serve: Command<CommandTable['serve'], RunSummary> = {
   run: (args, context) =>
@@ -9,7 +9,7 @@ export const serve: Command<CommandTable['serve'], RunSummary> = {
       command: 'serve',
       fresh: false,
       arguments: args,
-      version: packageVersion(),
+      version: readVersion(),
       terminal: process.stderr,
     }),
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../core/duration.ts'
 import { valueAt } from '../../core/json.ts'
-import type { BusStats, DeadLetterSummary } from '../../messaging/index.ts'
+import type { BusStats, DeadLetterSummary, SettledEvent } from '../../messaging/index.ts'
 import type { Style } from '../style.ts'
 import { renderTable } from '../table.ts'
 import type { ServiceEvent } from './supervisor.ts'
@@ -34,6 +34,20 @@ export function serviceText(event: ServiceEvent, style: Style): string {
   }
   const again = event.againInMs === undefined ? '' : `, again in ${formatDuration(event.againInMs)}`
   return `${style.red(style.symbols.fail)} ended: ${event.how}${again}`
+}
+
+/** What a handler made of a message. */
+export function settledText(event: SettledEvent, style: Style): string {
+  const { consumer, outcome, error, attempt } = event
+  const head = `${style.symbols.arrow} ${consumer}`
+  const elapsed = style.dim(`${Math.round(event.elapsedMs)} ms`)
+  if (outcome === 'ack') return `${head}  ${style.green(style.symbols.ok)} ${elapsed}`
+  if (outcome !== 'retry')
+    return `${head}  ${style.yellow(style.symbols.warn)} ${outcome} ${elapsed}`
+  const again =
+    event.retryAfterMs === undefined ? '' : `, again in ${Math.round(event.retryAfterMs)} ms`
+  const why = error === undefined ? '' : `: ${error.message}`
+  return `${head}  ${style.red(style.symbols.fail)} attempt ${attempt} failed${again}${why}`
 }
 
 /** Why a message died, as far as one line allows. */

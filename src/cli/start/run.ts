@@ -1,10 +1,19 @@
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
+import type { SettledEvent } from '../../messaging/index.ts'
 import { createServer, type Server } from '../../server/index.ts'
 import type { CommandContext, CommandResult } from '../command.ts'
 import { projectContracts } from '../project.ts'
 import type { Style } from '../style.ts'
 import { bannerText } from './banner.ts'
-import { countsText, deadText, fillTemplate, ledgerTable, logLine, serviceText } from './lines.ts'
+import {
+  countsText,
+  deadText,
+  fillTemplate,
+  ledgerTable,
+  logLine,
+  serviceText,
+  settledText,
+} from './lines.ts'
 import { makePlan, type StartPlan, type StoreArguments } from './plan.ts'
 import { createModuleReloader, watchFiles } from './reload.ts'
 import { openSession, type Session } from './session.ts'
@@ -66,13 +75,13 @@ export async function run(
   const data = runner.summary()
   return {
     data,
-    toText: (style) =>
-      ` ${style.green(style.symbols.ok)} drained: nothing is lost, ${countsOfSummary(data)}`,
+    toText: (style) => ` ${style.green(style.symbols.ok)} drained: ${summaryText(data)}`,
   }
 }
 
-function countsOfSummary({ published, handled, waiting, dead }: RunSummary): string {
-  return `${published} published · ${handled} handled · ${waiting} waiting · ${dead} dead`
+function summaryText({ published, handled, waiting, dead }: RunSummary): string {
+  const rest = waiting === 0 ? 'nothing waits' : `${waiting} wait for the next start`
+  return `${published} published · ${handled} handled · ${dead} dead · ${rest}`
 }
 
 /** Prints, with the status line out of the way. */
@@ -234,6 +243,7 @@ class Runner {
             failed,
           },
         ),
+      onSettled: (event) => this.#onSettled(event),
       onError: (text) =>
         say.line('bus', (style) => `${style.yellow(style.symbols.warn)} ${text}`, { text }),
     })
@@ -243,6 +253,17 @@ class Runner {
     this.#feedsAreDone = false
     void session.runFeeds().then(() => {
       this.#feedsAreDone = true
+    })
+  }
+
+  /** Where somebody develops, every message is worth a line; elsewhere those that are tried again. */
+  #onSettled(event: SettledEvent): void {
+    const isQuiet = ['skipped', 'duplicate', 'dead'].includes(event.outcome)
+    const isShown = this.#options.command === 'dev' ? !isQuiet : event.outcome === 'retry'
+    if (!isShown) return
+    this.#parts.say.line(event.event, (style) => settledText(event, style), {
+      ...event,
+      kind: 'settled',
     })
   }
 

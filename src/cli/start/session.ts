@@ -1,7 +1,13 @@
 import type { Contract } from '../../contracts/index.ts'
-import { type Clock, systemClock } from '../../core/clock.ts'
+import { type Clock, delay, systemClock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
-import { type Bus, type BusOptions, openBus, storeUrlFor } from '../../messaging/index.ts'
+import {
+  type Bus,
+  type BusOptions,
+  openBus,
+  type SettledEvent,
+  storeUrlFor,
+} from '../../messaging/index.ts'
 import { openStore, type Store } from '../../store/index.ts'
 import { loadFeedModule, loadHandlerModule } from './modules.ts'
 import type { FeedPlan, StartPlan } from './plan.ts'
@@ -24,6 +30,8 @@ export interface SessionOptions {
   /** Something that a feed says, or what went wrong with it. */
   readonly onFeed: (name: string, text: string, failed: boolean) => void
   readonly onError: (text: string) => void
+  /** After each settlement of a handler that runs here. */
+  readonly onSettled: (event: SettledEvent) => void
 }
 
 /** Options of a bus on the plan's transport. */
@@ -51,6 +59,7 @@ function busOptions(
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { plan } = options
   const bus = await openBus(busOptions(plan, options.contracts, plan.service))
+  const clock = options.clock ?? systemClock
   const abort = new AbortController()
   const consumers: string[] = []
   try {
@@ -58,7 +67,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     for (const path of plan.handlers) {
       const { handlers, options: tuning } = await loadHandlerModule(path)
       for (const [consumer, map] of Object.entries(handlers)) {
-        await bus.consume(consumer, map, tuning?.[consumer])
+        await bus.consume(consumer, map, { ...tuning?.[consumer], onSettled: options.onSettled })
         consumers.push(consumer)
       }
     }
@@ -76,7 +85,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
     async close(drainMs) {
       abort.abort()
-      await running
+      // A feed that does not look at its signal is left behind: its bus refuses it from now on.
+      const timer = new AbortController()
+      await Promise.race([running, delay(clock, drainMs, timer.signal).catch(() => {})])
+      timer.abort()
       await bus.close({ drainMs })
     },
   }
