@@ -61,7 +61,6 @@ export async function measureSides(
     for (const side of [...sides.slice(first), ...sides.slice(0, first)]) {
       const round = await side.round()
       if (number >= 0) rounds.get(side.name)?.push(round)
-      globalThis.gc?.()
     }
   }
   const reference = (rounds.get(options.reference) ?? []).map(rateOf)

@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Bus, openBus } from 'treatyjs'
 import { createFlow, type Flow, makeOrders } from './bus-load.ts'
 import { type BenchOptions, median, quantile } from './measure.ts'
@@ -15,9 +17,13 @@ interface Sample {
 const mebibyte = 1024 * 1024
 const samples = 20
 
-/** One sample of the process, after a collection where the runtime lets us ask for one (--expose-gc). */
+// Without a collection before each look the series would show when the collector last ran, not what is kept.
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** One sample of the process, after a collection. */
 function takeSample(messages: number): Sample {
-  globalThis.gc?.()
+  collect()
   const { rss, heapUsed } = process.memoryUsage()
   return { messages, rssMiB: rss / mebibyte, heapMiB: heapUsed / mebibyte }
 }
