@@ -68,7 +68,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
 })
 
-describe('the main job', () => {
+describe('the main job', { timeout: 300_000 }, () => {
   test('completes every project with each effect once, though every service is killed again and again', async () => {
     const file = join(folder, 'main.db')
     const random = seededRandom(20_261_121)

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { SettledEvent } from '../../messaging/index.ts'
 import { createServer, type Server } from '../../server/index.ts'
@@ -319,7 +320,10 @@ class Runner {
     const stop = watchFiles(watched, this.#context.clock, (files) => {
       reloading = reloading.then(async () => {
         if (this.#over.signal.aborted) return
-        say.line('reload', `${files.length === 1 ? files[0] : `${files.length} files`} changed`)
+        const names = files.map((file) => relative(plan.folder, file))
+        say.line('reload', `${names.length === 1 ? names[0] : `${names.length} files`} changed`, {
+          files: names,
+        })
         modules.renew()
         await this.#reload()
       })
