@@ -196,13 +196,22 @@ type CommandsOf<C> = C extends { readonly commands: infer E }
     }
   : Record<never, never>
 
+/**
+ * One consumer's type at a time, then all of them together: read through a mapped type, a name that is still being
+ * inferred would leave the condition open, and the handlers of `bus.consume` without the types of their parameters.
+ */
 type ConsumersOf<C> = C extends { readonly consumers: infer E }
-  ? {
-      [Name in keyof E & string]: E[Name] extends { readonly events: infer L }
-        ? keyof L & string
-        : never
-    }
+  ? Together<
+      {
+        [Name in keyof E & string]: {
+          [Only in Name]: E[Name] extends { readonly events: infer L } ? keyof L & string : never
+        }
+      }[keyof E & string]
+    >
   : Record<never, never>
+type Together<U> = (U extends unknown ? (item: U) => void : never) extends (item: infer I) => void
+  ? I
+  : never
 
 /** Events, commands and consumers of a contract written in code, as types. */
 export interface TypesOf<C> {

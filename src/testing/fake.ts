@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import type {
+  CommandDefinition,
   Contract,
   ContractTypes,
   EventDefinition,
@@ -15,7 +16,7 @@ import {
   suggest,
 } from '../contracts/index.ts'
 import { isTreatyError, TreatyError } from '../core/errors.ts'
-import { hasErrors } from '../core/finding.ts'
+import type { Finding } from '../core/finding.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
 import { seededRandom } from '../core/random.ts'
@@ -37,65 +38,78 @@ export interface FakeOptions {
   readonly optional?: 'none' | 'some' | 'all'
 }
 
+/** What a fake is made from: an event, or a command. */
+type Faked = EventDefinition | CommandDefinition
+
 const contractsDefault = './contracts'
 
-function contractsIn(path: string): readonly Contract[] {
-  const { contracts, findings } = loadContractsSync(path)
-  if (hasErrors(findings)) {
-    throw new TreatyError('CONTRACT_INVALID', `the contracts in "${path}" have errors`, {
-      hint: 'Run treaty check and mend what it lists.',
-      findings,
-    })
-  }
-  return contracts
+interface Searched {
+  readonly contracts: readonly Contract[]
+  /** Problems for which a contract may be missing here. */
+  readonly errors: readonly Finding[]
 }
 
 /** Loaded once for each path: a test file asks for many fakes. */
-const loadedByPath = new Map<string, readonly Contract[]>()
+const loadedByPath = new Map<string, Searched>()
 
-function load(path: string): readonly Contract[] {
-  const known = loadedByPath.get(path) ?? contractsIn(path)
-  loadedByPath.set(path, known)
-  return known
+function load(path: string): Searched {
+  const known = loadedByPath.get(path)
+  if (known) return known
+  const { contracts, findings } = loadContractsSync(path)
+  const searched = { contracts, errors: findings.filter(({ severity }) => severity === 'error') }
+  loadedByPath.set(path, searched)
+  return searched
 }
 
-function findIn(contracts: readonly Contract[], event: string): EventDefinition | undefined {
-  return contracts.find((contract) => Object.hasOwn(contract.events, event))?.events[event]
+function findIn(contracts: readonly Contract[], event: string): Faked | undefined {
+  for (const { events, commands } of contracts) {
+    if (Object.hasOwn(events, event)) return events[event]
+    if (Object.hasOwn(commands, event)) return commands[event]
+  }
+  return undefined
 }
 
 /** The definition of an event, or a command's as one. */
-function definitionOf(event: string, given: FakeOptions['contracts']): EventDefinition {
-  const searched: Contract[] = []
-  for (const contracts of sourcesOf(given)) {
-    const list = contracts()
-    const found = findIn(list, event)
+function definitionOf(event: string, given: FakeOptions['contracts']): Faked {
+  const names: string[] = []
+  const errors: Finding[] = []
+  for (const search of sourcesOf(given)) {
+    const searched = search()
+    const found = findIn(searched.contracts, event)
     if (found) return found
-    const command = list.find((each) => Object.hasOwn(each.commands, event))?.commands[event]
-    if (command) return command
-    searched.push(...list)
+    errors.push(...searched.errors)
+    for (const { events, commands } of searched.contracts) {
+      names.push(...Object.keys(events), ...Object.keys(commands))
+    }
   }
-  const hint = suggest(
-    event,
-    searched.flatMap((each) => [...Object.keys(each.events), ...Object.keys(each.commands)]),
-  )
+  if (errors.length > 0) {
+    throw new TreatyError(
+      'CONTRACT_INVALID',
+      `"${event}" was not found among the contracts, of which some have errors: ${errors[0]?.message}`,
+      { hint: 'Run treaty check and mend what it lists.', findings: errors },
+    )
+  }
   throw new TreatyError('UNKNOWN_EVENT', `no contract has an event "${event}"`, {
-    hint: hint ?? 'Pass the option contracts: a file, a folder, or loaded contracts.',
-    details: { event, contracts: searched.map((each) => each.id) },
+    hint:
+      suggest(event, names) ?? 'Pass the option contracts: a file, a folder, or loaded contracts.',
+    details: { event, known: names.slice(0, 50) },
   })
 }
 
-function sourcesOf(given: FakeOptions['contracts']): readonly (() => readonly Contract[])[] {
+function sourcesOf(given: FakeOptions['contracts']): readonly (() => Searched)[] {
   if (typeof given === 'string') return [() => load(given)]
-  if (given !== undefined) return [() => (isContract(given) ? [given] : given)]
+  if (given !== undefined) {
+    return [() => ({ contracts: isContract(given) ? [given] : given, errors: [] })]
+  }
   const own = existsSync(contractsDefault) ? [() => load(contractsDefault)] : []
-  return [...own, ...packNames.map((name) => () => loadPack(name))]
+  return [...own, ...packNames.map((name) => () => ({ contracts: loadPack(name), errors: [] }))]
 }
 
 const isContract = (given: readonly Contract[] | Contract): given is Contract => 'events' in given
 
 const viewsOf = new WeakMap<object, JsonSchema>()
 
-function strictest(definition: EventDefinition): JsonSchema {
+function strictest(definition: Faked): JsonSchema {
   const { schema } = definition
   if (typeof schema === 'boolean') return schema
   const known = viewsOf.get(schema) ?? producerView(schema)
@@ -116,7 +130,7 @@ function merge(made: Json, fixed: unknown): unknown {
 
 /** Data for an event of a known contract. @throws see {@link fake} */
 export function fakeData(
-  definition: EventDefinition,
+  definition: Faked,
   overrides: unknown,
   options: Omit<FakeOptions, 'contracts'> = {},
 ): Json {

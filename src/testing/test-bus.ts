@@ -1,4 +1,4 @@
-import type { Contract, ContractTypes, Message, TypedContract } from '../contracts/index.ts'
+import type { Contract, ContractTypes, ContractTypesOf, Message } from '../contracts/index.ts'
 import { decodeEnvelope } from '../contracts/index.ts'
 import { TreatyError } from '../core/errors.ts'
 import { seededRandom } from '../core/random.ts'
@@ -54,11 +54,13 @@ export interface TestBusExtras<C extends ContractTypes> {
 }
 export type TestBus<C extends ContractTypes = ContractTypes> = Bus<C> & TestBusExtras<C>
 
-type TypesOf<List> = List extends readonly (infer Item)[]
-  ? Merge<Item extends TypedContract<infer T> ? T : never>
-  : List extends TypedContract<infer T>
-    ? T
-    : never
+/** The types that contracts carry, merged; contracts without types leave everything open. */
+type TypesOf<Given extends Contract | readonly Contract[]> =
+  Merge<
+    ContractTypesOf<Given extends readonly Contract[] ? Given[number] : Given>
+  > extends infer Types extends ContractTypes
+    ? Types
+    : ContractTypes
 type Merge<U> = (U extends unknown ? (item: U) => void : never) extends (item: infer I) => void
   ? I
   : never
@@ -76,13 +78,18 @@ type Merge<U> = (U extends unknown ? (item: U) => void : never) extends (item: i
  * await bus.settled()
  * expect(bus.published('invoice.created')).toHaveLength(1)
  */
-export async function createTestBus<
-  const Given extends TypedContract<ContractTypes> | readonly TypedContract<ContractTypes>[],
->(contracts: Given, options?: TestBusOptions): Promise<TestBus<TypesOf<Given> & ContractTypes>>
-export async function createTestBus<C extends object = ContractTypes>(
+export async function createTestBus<const Given extends Contract | readonly Contract[]>(
+  contracts: Given,
+  options?: TestBusOptions,
+): Promise<TestBus<TypesOf<Given>>>
+export async function createTestBus<C extends ContractTypes>(
   contracts: BusOptions['contracts'] | Contract,
   options?: TestBusOptions,
-): Promise<TestBus<C & ContractTypes>>
+): Promise<TestBus<C>>
+export async function createTestBus(
+  contracts: BusOptions['contracts'] | Contract,
+  options?: TestBusOptions,
+): Promise<TestBus>
 export async function createTestBus(
   contracts: BusOptions['contracts'] | Contract,
   options: TestBusOptions = {},

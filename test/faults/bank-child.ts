@@ -1,6 +1,4 @@
-import type { HandlerContext, Message } from '../../src/index.ts'
 import { openBus } from '../../src/index.ts'
-import type { Transfer } from './bank.ts'
 import { accounts, bank, book } from './bank.ts'
 
 // A process of the bank, to be killed: `node bank-child.ts ledger|teller FILE`.
@@ -10,7 +8,7 @@ const bus = await openBus({ contracts: [bank], transport: `sqlite:${file}`, leas
 if (role === 'ledger') {
   let seen = 0
   await bus.consume('ledger', {
-    'transfer.requested': async (message: Message<Transfer>, context: HandlerContext) => {
+    'transfer.requested': async (message, context) => {
       seen += 1
       // Some fail at first, and some take their time: a kill then falls into every phase.
       if (seen % 17 === 0 && context.attempt === 1) throw new Error('the ledger was busy')
