@@ -97,32 +97,9 @@ function superviseOne(program: ServiceProgram, { clock, onEvent }: SupervisorOpt
     starts += 1
     const running = launch(program)
     child = running
-    ended = new Promise((resolve) => {
-      let spawnError: string | undefined
-      running.once('error', (error) => {
-        spawnError = error.message
-        // A process that never came to be emits no close.
-        if (running.pid === undefined) resolve(onEnd(spawnError, startedAt, 1))
-      })
-      running.once('close', (code, signal) => {
-        resolve(
-          onEnd(
-            spawnError ?? (signal ? `killed by ${signal}` : `exit ${code}`),
-            startedAt,
-            signal ? 1 : code,
-          ),
-        )
-      })
-    })
-    for (const stream of [running.stdout, running.stderr]) {
-      if (stream)
-        createInterface({ input: stream }).on('line', (text) =>
-          onEvent({ kind: 'line', service, text }),
-        )
-    }
-    // Nothing is ever written; a process that ends first must not end us.
-    running.stdin?.on('error', () => {})
+    readLines(running, (text) => onEvent({ kind: 'line', service, text }))
     if (running.pid !== undefined) onEvent({ kind: 'started', service, pid: running.pid, starts })
+    ended = endOf(running).then(({ how, code }) => onEnd(how, startedAt, code))
   }
 
   function onEnd(how: string, startedAt: number, code: number | null): void {
@@ -152,10 +129,31 @@ function superviseOne(program: ServiceProgram, { clock, onEvent }: SupervisorOpt
       const deadline = clock.setTimeout(() => killGroup(pid), drainMs)
       await ended
       clock.clearTimeout(deadline)
-      // What the process has left behind in its group goes with it.
-      killGroup(pid)
     },
   }
+}
+
+function readLines(child: ChildProcess, onLine: (text: string) => void): void {
+  for (const input of [child.stdout, child.stderr]) {
+    if (input) createInterface({ input }).on('line', onLine)
+  }
+  // Nothing is ever written; a process that ends first must not end us.
+  child.stdin?.on('error', () => {})
+}
+
+/** Resolves once the process has ended and its output is read; a signal counts as failure. */
+function endOf(child: ChildProcess): Promise<{ how: string; code: number | null }> {
+  return new Promise((resolve) => {
+    child.once('error', ({ message }) => {
+      // A process that never came to be emits nothing more.
+      if (child.pid === undefined) resolve({ how: message, code: 1 })
+    })
+    // What it leaves behind in its group goes with it, else it would hold the output open.
+    child.once('exit', () => child.pid !== undefined && killGroup(child.pid))
+    child.once('close', (code, signal) => {
+      resolve(signal ? { how: `killed by ${signal}`, code: 1 } : { how: `exit ${code}`, code })
+    })
+  })
 }
 
 function launch(program: ServiceProgram): ChildProcess {
