@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, delay, systemClock } from '../core/clock.ts'
 import type { Store } from '../store/store.ts'
+import type { TestRunner } from './conformance/describe-transport.ts'
 import { type StoreChild, startStoreChild } from './store/child-process.ts'
 import { claimPromises } from './store/claims.ts'
 import { counterPromises } from './store/counters.ts'
@@ -21,19 +22,9 @@ import { wholePromises } from './store/whole.ts'
 
 export type { ChildStore, StoreUnderTest } from './store/promise.ts'
 
-/** What the suite needs of a test runner; vitest and jest have it, `node:test` with a small wrapper. */
-export interface StoreSuiteRunner {
-  describe(name: string, body: () => void): void
-  readonly it: {
-    (name: string, body: () => Promise<void>, timeoutMs?: number): void
-    /** Lists a test without running it. Absent: it is listed as one that does nothing. */
-    skip?(name: string, body: () => Promise<void>): void
-  }
-}
-
 export interface DescribeStoreOptions {
-  /** Default: vitest, imported when needed. */
-  readonly runner?: StoreSuiteRunner
+  /** The caller's `{ describe, it }`. Default: vitest, imported when the suite is described. */
+  readonly runner?: TestRunner
   /** How a child process opens the store; absent: what needs processes is listed as skipped. */
   readonly child?: ChildStore
   /** `unit`: only what one process can try; `processes`: only what needs several. Default `all`. */
@@ -68,7 +59,7 @@ export async function describeStore(
   options: DescribeStoreOptions = {},
 ): Promise<void> {
   const { parts = 'all', child, clock = systemClock } = options
-  const runner: StoreSuiteRunner = options.runner ?? (await import('vitest'))
+  const runner = options.runner ?? ((await import('vitest')) as unknown as TestRunner)
   const facts = await look(open, child)
   const register = (promise: StorePromise) => {
     const reason = promise.unless?.(facts)

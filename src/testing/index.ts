@@ -13,6 +13,7 @@ export type {
   TestRunner,
 } from './conformance/describe-transport.ts'
 export { describeTransport } from './conformance/describe-transport.ts'
+export type { ChildStore, DescribeStoreOptions, StoreUnderTest } from './describe-store.ts'
 export { describeStore } from './describe-store.ts'
 export type { DeepPartial, FakeOptions } from './fake.ts'
 export { fake } from './fake.ts'
