@@ -12,7 +12,7 @@ function kindsOf(branch: JsonObject): ReadonlySet<string> {
 }
 
 /** The scalars that a schema admits, as JSON, where it lists them. */
-function listedScalars(schema: Json | undefined): ReadonlySet<string> | undefined {
+export function listedScalars(schema: Json | undefined): ReadonlySet<string> | undefined {
   if (!isJsonObject(schema)) return undefined
   const values = schema.const === undefined ? schema.enum : [schema.const]
   if (

@@ -12,6 +12,8 @@ export interface SchemaError {
   /** What the keyword says. */
   readonly expected: unknown
   readonly found: unknown
+  /** The schema object in which the keyword stands. */
+  readonly parent: unknown
 }
 
 /** Errors kept of one run: a union gives several for one finding. */
@@ -26,5 +28,6 @@ export function toSchemaErrors(errors: readonly ErrorObject[] | null | undefined
     params: error.params as Record<string, unknown>,
     expected: error.schema,
     found: error.data,
+    parent: error.parentSchema,
   }))
 }

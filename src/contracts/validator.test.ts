@@ -271,6 +271,24 @@ describe('alternatives', () => {
       '/amount must be a number, found "much"',
     ])
   })
+  it('behind references are told apart by a constant, at any depth', () => {
+    const schema: JsonSchema = {
+      properties: { pay: { oneOf: [{ $ref: '#/$defs/card' }, { $ref: '#/$defs/cash' }] } },
+      required: ['id'],
+      $defs: {
+        card,
+        cash: { ...cash, properties: { ...cash.properties, amount: { $ref: '#/$defs/amount' } } },
+        amount: { type: 'number' },
+      },
+    }
+    expect(messages(schema, { pay: { kind: 'cash', amount: 'much' } })).toEqual([
+      'the value lacks the required field "id"',
+      '/pay/amount must be a number, found "much"',
+    ])
+    expect(messages(schema, { id: 1, pay: { kind: 'gold' } }).at(-1)).toBe(
+      '/pay must match one of the alternatives, found an object',
+    )
+  })
   it('that all match are counted', () => {
     expect(messages({ oneOf: [{ type: 'integer' }, { minimum: 0 }] }, 1)).toEqual([
       'the value must match exactly one of the alternatives, and matches 0 and 1',

@@ -1,6 +1,7 @@
 import type { AnySchema, ValidateFunction } from 'ajv'
 import { errorMessage, TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
+import type { JsonObject } from '../core/json.ts'
 import { createAjv } from './ajv-instance.ts'
 import type { Draft } from './draft.ts'
 import { draftOf, isOldDraft } from './draft.ts'
@@ -8,14 +9,19 @@ import type { JsonSchema } from './model.ts'
 import { withoutNullable } from './nullable.ts'
 import type { SchemaError } from './schema-error.ts'
 import { toSchemaErrors } from './schema-error.ts'
+import { extractSchema } from './schema-extract.ts'
 import { schemaFindings } from './schema-findings.ts'
+import type { References } from './schema-references.ts'
+import { readReferences } from './schema-references.ts'
+import type { JudgeBranch } from './union-branch.ts'
+import { refineUnions } from './union-branch.ts'
 
 /** A schema made ready to be asked. */
 export interface CompiledSchema {
   /** True when the value satisfies the schema; false also where it nests too deeply to be judged. Never throws. */
   readonly check: (value: unknown) => boolean
   /** Every broken keyword; empty when the value satisfies the schema. Never throws. */
-  errors(value: unknown): SchemaError[]
+  errors(value: unknown): readonly SchemaError[]
   /**
    * The errors as findings of code SCHEMA_MISMATCH (RULE_VIOLATED for cross-field rules). A missing field is reported
    * at the object that lacks it, an extra one at itself. `pointerPrefix` goes before each pointer.
@@ -37,6 +43,7 @@ const unjudged: SchemaError = {
   params: {},
   expected: undefined,
   found: undefined,
+  parent: undefined,
 }
 
 const isRecursive = (text: string) => /"\$(?:ref|dynamicRef|recursiveRef)"/.test(text)
@@ -50,7 +57,7 @@ function compileWith(
   try {
     const meta = text.includes('://json-schema.org/draft')
     const ajv = createAjv(schema, { ...options, isVerbose, meta })
-    return ajv.compile(withoutNullable(schema, text) as AnySchema)
+    return ajv.compile(schema as AnySchema)
   } catch (error) {
     const isMissing = error instanceof Error && 'missingRef' in error
     throw new TreatyError(
@@ -80,12 +87,29 @@ function guarded(check: (value: unknown) => boolean): (value: unknown) => boolea
   }
 }
 
-function compile(schema: JsonSchema, options: Required<CompileOptions>): CompiledSchema {
+/** Judges by a branch of the schema; each branch is compiled when it is first needed. */
+function branchJudge(references: References, options: Required<CompileOptions>): JudgeBranch {
+  const branches = new Map<JsonObject, CompiledSchema>()
+  return (branch, value) => {
+    const known = branches.get(branch)
+    const compiled = known ?? compile(extractSchema(branch, references, options.draft), options)
+    branches.set(branch, compiled)
+    return compiled.errors(value)
+  }
+}
+
+function compile(written: JsonSchema, options: Required<CompileOptions>): CompiledSchema {
+  const schema = withoutNullable(written, JSON.stringify(written))
   const fast = compileWith(schema, options, false) as unknown as (value: unknown) => boolean
   // Only a schema that refers to itself can follow a value down; the others run Ajv's function as it is.
-  const check = isRecursive(JSON.stringify(schema)) ? guarded(fast) : fast
+  const text = JSON.stringify(schema)
+  const check = isRecursive(text) ? guarded(fast) : fast
+  const isRefinable =
+    typeof schema === 'object' && text.includes('"$ref"') && !text.includes('"$dynamicRef"')
   let twin: ValidateFunction | undefined
-  const errors = (value: unknown): SchemaError[] => {
+  let references: References | undefined
+  let judge: JudgeBranch | undefined
+  const errors = (value: unknown): readonly SchemaError[] => {
     if (check(value)) return []
     twin ??= compileWith(schema, options, true)
     try {
@@ -96,7 +120,10 @@ function compile(schema: JsonSchema, options: Required<CompileOptions>): Compile
     const met = toSchemaErrors(twin.errors)
     // Ajv keeps the errors of the last run, and with them the value.
     twin.errors = null
-    return met
+    if (!isRefinable) return met
+    references ??= readReferences(schema)
+    judge ??= branchJudge(references, options)
+    return refineUnions(met, references, judge)
   }
   return {
     check,
