@@ -65,7 +65,7 @@ function collector(
     isTTY,
     columns: 100,
     write(text, done) {
-      const told = Promise.resolve(onWrite?.(text))
+      const told = new Promise((resolve) => resolve(onWrite?.(text)))
       told.then(
         () => {
           texts.push(text)

@@ -8,8 +8,14 @@ export interface Masker {
   reveal(text: string, environment: Readonly<Record<string, string | undefined>>): string
   /** Remembers the password of a URL, if it has one. */
   addPassword(url: string): void
+  /** Remembers what looks like a secret in a text that people wrote: passwords of URLs, and values of keys named so. */
+  addPlainSecrets(text: string): void
   mask(text: string): string
 }
+
+const urlPattern = /[a-z][a-z0-9+.-]*:\/\/[^\s"'@/]*:[^\s"'@/]+@/gi
+const namedSecretPattern =
+  /\b[\w-]*(?:key|passw(?:or)?d|token|secret)["']?[ \t]*[:=][ \t]*["']?([^\s"',}\]#]+)/gi
 
 /** Shorter values are not looked for: masking every `a` of a text would hide nothing and garble everything. */
 const secretCharactersMin = 4
@@ -28,19 +34,26 @@ export function createMasker(): Masker {
     secrets.add(encodeURIComponent(secret))
     secrets.add(JSON.stringify(secret).slice(1, -1))
   }
+  function addPassword(url: string): void {
+    const password = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:([^/@\s]+)@/i.exec(url)?.[1]
+    if (password === undefined || password.startsWith('secret:')) return
+    add(password)
+    add(decoded(password))
+  }
   return {
     add,
+    addPassword,
+    addPlainSecrets(text) {
+      for (const [url] of text.matchAll(urlPattern)) addPassword(url)
+      for (const [, value = ''] of text.matchAll(namedSecretPattern)) {
+        if (!value.startsWith('secret:')) add(value)
+      }
+    },
     reveal(text, environment) {
       for (const [reference] of text.matchAll(referencePattern)) {
         add(resolveSecrets(reference, environment).reveal())
       }
       return resolveSecrets(text, environment).reveal()
-    },
-    addPassword(url) {
-      const password = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:([^/@\s]+)@/i.exec(url)?.[1]
-      if (password === undefined || password.startsWith('secret:')) return
-      add(password)
-      add(decoded(password))
     },
     mask(text) {
       let masked = text

@@ -1,5 +1,5 @@
 import type { Message } from '../../contracts/index.ts'
-import { TreatyError } from '../../core/errors.ts'
+import { isTreatyError, TreatyError } from '../../core/errors.ts'
 import type {
   Bus,
   HandlerContext,
@@ -76,6 +76,7 @@ async function consumeFrom(
   if (idleExit === undefined) await aborted(ending)
   else await untilIdle({ bus, consumer, idleMs: idleExit, activity, clock: context.clock, ending })
   await drain(subscription, args, context, giveUp)
+  needCalmEnd(finished.signal)
   const data: Data = { consumer, ...counts }
   const isForced = context.aborting.aborted || giveUp.signal.aborted
   return {
@@ -100,6 +101,15 @@ async function drain(
   await subscription.stop({ drainMs: drainMs + 1000 })
   context.clock.clearTimeout(timer)
 }
+
+/** A reader that has gone is a way to end; anything else that ended the writing is not. */
+function needCalmEnd({ reason }: AbortSignal): void {
+  if (reason === undefined || reason === isFull) return
+  if (!isTreatyError(reason) || reason.code !== 'OUTPUT_CLOSED') throw reason
+}
+
+/** Why it ended: as many as --max says. */
+const isFull = 'full'
 
 interface Parts {
   readonly finished: AbortController
@@ -132,12 +142,12 @@ function createHandler(args: Arguments, context: CommandContext, parts: Parts) {
       isDone = true
       return undefined
     } catch (error) {
-      if (error instanceof TreatyError && error.code === 'OUTPUT_CLOSED') finished.abort()
-      // What could not be written out was not handled; that says nothing about the message.
+      // What could not be written out was not handled; that says nothing about the message, nor will the next fare better.
+      if (!giveUp.signal.aborted) finished.abort(error)
       return handling.release()
     } finally {
       gate.leave(isDone)
-      if (gate.isFull()) finished.abort()
+      if (gate.isFull()) finished.abort(isFull)
     }
   }
 }

@@ -5,6 +5,7 @@ import { displayPath, type Path, parseYaml } from '../../contracts/index.ts'
 import { errorMessage, TreatyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/finding.ts'
 import { isJsonObject, type Json, type JsonObject, toPointer } from '../../core/json.ts'
+import type { Masker } from '../masking.ts'
 import { configSchema } from './schema.ts'
 import { type AddMistake, checkConfig } from './shape.ts'
 
@@ -33,13 +34,14 @@ export interface ConfigFile {
 export async function readConfigFile(
   cwd: string,
   named: string | undefined,
+  masker: Masker,
 ): Promise<ConfigFile | undefined> {
   const path = named === undefined ? findFile(cwd) : resolve(cwd, named)
   if (path === undefined) return undefined
   const shown = displayPath(path, cwd)
   const findings: Finding[] = []
   const value = /\.ya?ml$|\.json$/i.test(path)
-    ? readYaml(path, shown, findings)
+    ? readYaml(path, shown, { findings, masker })
     : await importModule(path, shown, findings)
   if (findings.length > 0) throw invalid(shown, findings)
   return { path, value: value ?? {} }
@@ -59,8 +61,14 @@ function findFile(cwd: string): string | undefined {
   return found[0] === undefined ? undefined : join(cwd, found[0])
 }
 
-function readYaml(path: string, shown: string, findings: Finding[]): JsonObject | undefined {
+function readYaml(
+  path: string,
+  shown: string,
+  { findings, masker }: { readonly findings: Finding[]; readonly masker: Masker },
+): JsonObject | undefined {
   const text = readText(path, shown)
+  // Frames show the reader's own lines, also those beside a mistake: a secret in them must not come along.
+  masker.addPlainSecrets(text)
   const { value, report } = parseYaml(text, shown)
   if (value !== undefined && value !== null) checkConfig(value, configSchema, report.add)
   findings.push(...report.findings)

@@ -35,7 +35,11 @@ export interface LoadSettingsOptions {
  */
 export async function loadSettings(options: LoadSettingsOptions): Promise<Settings> {
   const { cwd, environment, args } = options
-  const file = await readConfigFile(cwd, options.configFile ?? environment.TREATY_CONFIG)
+  const file = await readConfigFile(
+    cwd,
+    options.configFile ?? environment.TREATY_CONFIG,
+    options.masker,
+  )
   const config = (file?.value ?? {}) as Config
   const folder = file === undefined ? cwd : dirname(file.path)
   const flag = (name: string) => (typeof args[name] === 'string' ? args[name] : undefined)

@@ -1,0 +1,103 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { runCaptured } from './captured-run.ts'
+import { type CommandName, commandTable } from './command-table.ts'
+import { sampleProject } from './sample-project.ts'
+
+const canary = 'c4n4ry-Sw0rd-f1sh'
+
+/** Arguments that each command needs; those that run until stopped, or start processes, are driven elsewhere. */
+const commandLines: Readonly<Partial<Record<CommandName, readonly string[]>>> = {
+  check: [],
+  'contract show': [],
+  'contract docs': [],
+  gen: ['--out', '-'],
+  validate: ['-'],
+  publish: ['order.placed', '--data', '{"orderId":"a"}'],
+  consume: ['billing', '--idle-exit', '20'],
+  tail: ['--max', '1', '--timeout', '100'],
+  trace: ['x'],
+  'dead list': [],
+  'dead show': ['x'],
+  'dead replay': ['x'],
+  'dead discard': ['x'],
+  stats: [],
+  'store backup': ['copy.db'],
+  doctor: [],
+  explain: ['SECRET_PLAIN'],
+  init: ['made', '--yes'],
+  start: ['--port', '0', '--host', '203.0.113.7'],
+  serve: ['--port', '0', '--host', '203.0.113.7'],
+  dev: ['--port', '0', '--host', '203.0.113.7'],
+}
+
+/** Projects in which the canary is a secret, each in another place. */
+const projects: Readonly<
+  Record<string, { config: string; environment?: Readonly<Record<string, string>> }>
+> = {
+  'a reference in the transport': {
+    config: `transport: postgres://app:secret://env/CANARY@127.0.0.1:9/app\n`,
+    environment: { CANARY: canary },
+  },
+  'a reference in the path of the transport': {
+    config: `transport: sqlite:/nowhere/secret://env/CANARY/x.db\n`,
+    environment: { CANARY: canary },
+  },
+  'a plain password in the transport': {
+    config: `transport: postgres://app:${canary}@127.0.0.1:9/app\n`,
+  },
+  'a plain password in the environment': {
+    config: '',
+    environment: { TREATY_TRANSPORT: `amqp://app:${canary}@127.0.0.1:9` },
+  },
+  'a reference in the store': {
+    config: `store: postgres://app:secret://env/CANARY@127.0.0.1:9/app\ntransport: "memory:"\n`,
+    environment: { CANARY: canary },
+  },
+  'an API key': {
+    config: `server: { keys: [{ name: ci, scopes: read, key: secret://env/CANARY }] }\n`,
+    environment: { CANARY: canary },
+  },
+  'a plain API key': { config: `server: { keys: [{ name: ci, scopes: read, key: ${canary} }] }\n` },
+  'a plain secret beside a mistake': {
+    config: `server:\n  keys:\n    - { name: ci, scopes: read, key: "${canary}" }\n    - [\n`,
+  },
+  'the environment of a service': {
+    config: `services: { s: { command: "exit 1", env: { TOKEN: secret://env/CANARY }, restart: never } }\n`,
+    environment: { CANARY: canary },
+  },
+}
+
+describe('a secret', () => {
+  it('has every command driven', () => {
+    expect(Object.keys(commandLines).toSorted()).toEqual(Object.keys(commandTable).toSorted())
+  })
+
+  describe.each(Object.keys(projects))('as %s', (where) => {
+    const { config, environment = {} } = projects[where] ?? { config: '' }
+
+    it.each(Object.entries(commandLines))('is never printed by treaty %s', async (name, rest) => {
+      const cwd = sampleProject()
+      const crashFolder = mkdtempSync(join(tmpdir(), 'treaty-crash-'))
+      writeFileSync(join(cwd, 'treaty.config.yaml'), config)
+      const stopping = AbortSignal.abort('SIGTERM')
+
+      for (const flags of [['--verbose'], ['--verbose', '--json']]) {
+        const argv = [...name.split(' '), ...rest, ...flags]
+        const { out, err } = await runCaptured(argv, {
+          cwd,
+          environment,
+          input: 'null',
+          stopping,
+          crashFolder,
+        })
+        expect(`${out}${err}`).not.toContain(canary)
+      }
+      for (const file of readdirSync(crashFolder)) {
+        expect(readFileSync(join(crashFolder, file), 'utf8')).not.toContain(canary)
+      }
+    })
+  })
+})
