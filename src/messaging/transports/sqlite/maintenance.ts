@@ -48,6 +48,34 @@ export function findUpkeep(
   }
 }
 
+/** Longest pause between two rounds where there are no neighbours to look after. */
+const pauseMsMax = 3_600_000
+const pauseMsMin = 1000
+
+/**
+ * Milliseconds until a private database needs upkeep again: when the next kept message or dead
+ * letter has had its time. Never longer than the shortest retention, so that what comes later is in time too.
+ */
+export function pauseBeforeUpkeep(engine: Engine, now: number): number {
+  const { file, topology } = engine
+  let pauseMs = pauseMsMax
+  const consider = (retentionMs: number, oldestAt: unknown) => {
+    pauseMs = Math.min(pauseMs, retentionMs)
+    if (oldestAt !== null) pauseMs = Math.min(pauseMs, Number(oldestAt) + retentionMs + 1 - now)
+  }
+  const kept = file.prepare(
+    'SELECT min(published_at) AS at FROM bus_log WHERE kept = 1 AND topic = ?',
+  )
+  for (const { id, retentionMs } of topology.topicsById.values()) {
+    if (retentionMs !== undefined) consider(retentionMs, kept.get(id)?.at)
+  }
+  const dead = file.prepare('SELECT min(failed_at) AS at FROM bus_dead WHERE grp = ?')
+  for (const { id, deadRetentionMs } of topology.groupsById.values()) {
+    consider(deadRetentionMs, dead.get(id)?.at)
+  }
+  return Math.max(pauseMsMin, pauseMs)
+}
+
 /** Owners that are gone lose their leases; at start-up, and about every second. */
 export function findGoneOwners(
   engine: Engine,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../core/clock.ts'
+import type { TreatyError } from '../../../core/errors.ts'
 import type {
   ChannelTopology,
   Delivery,
@@ -13,6 +14,7 @@ import type {
 } from '../../transport.ts'
 import { createBroker } from './broker.ts'
 import { embeddedCapabilities } from './index.ts'
+import type { ProcessTable } from './owners.ts'
 
 /** A clock that a test moves. */
 export interface MovedClock extends Clock {
@@ -27,6 +29,8 @@ interface SceneOptions {
   /** Default `:memory:`. */
   readonly path?: string
   readonly leaseMs?: number
+  readonly processes?: ProcessTable
+  readonly onError?: (error: TreatyError) => void
   readonly channel?: Partial<ChannelTopology>
   readonly groups?: readonly GroupChange[]
 }
@@ -83,7 +87,8 @@ export function recordOf(given: Partial<OutgoingRecord> & { id: string }): Outgo
 }
 
 export async function openScene(options: SceneOptions): Promise<Scene> {
-  const { clock, path = ':memory:', leaseMs, channel, groups = [{}] } = options
+  const { clock, path = ':memory:', channel, groups = [{}], onError = () => undefined } = options
+  const { leaseMs, processes } = options
   const transport = createBroker({
     name: 'scene',
     capabilities: embeddedCapabilities(10_000),
@@ -91,7 +96,9 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     clock,
     random: () => 0.5,
     ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(processes === undefined ? {} : { processes }),
   })
+  transport.onError(onError)
   await transport.connect()
   const topology: Topology = {
     channels: [{ address: 'orders', ordering: 'per-key', ...channel }],

@@ -8,7 +8,7 @@ import { nextDue } from './due.ts'
 import { type Engine, nowMs } from './engine.ts'
 import { createIntake, type Intake } from './intake.ts'
 import { createLocalGroups, hasCredit } from './local-groups.ts'
-import { findGoneOwners, findUpkeep, newCursors } from './maintenance.ts'
+import { findGoneOwners, findUpkeep, newCursors, pauseBeforeUpkeep } from './maintenance.ts'
 import { forgetOwner, type ProcessTable } from './owners.ts'
 import { createRecordCache } from './records.ts'
 import { prepareStatements } from './statements.ts'
@@ -18,8 +18,6 @@ import { runTurn } from './turn.ts'
 
 /** Longest pause between two rounds of upkeep: what a killed process had out is free again soon after. */
 const upkeepMs = 1000
-/** A private database in memory has no neighbours to look after, and a test's clock may jump by weeks. */
-const upkeepAloneMs = 60_000
 
 export interface SessionOptions {
   readonly file: SqliteFile
@@ -94,15 +92,10 @@ export function createSession(options: SessionOptions): Session {
 
   function armUpkeep(): void {
     if (upkeepTimer !== undefined) clock.clearTimeout(upkeepTimer)
-    upkeepTimer = clock.setTimeout(
-      () => {
-        armUpkeep()
-        upkeep()
-      },
-      file.path === ':memory:'
-        ? upkeepAloneMs
-        : Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4)),
-    )
+    upkeepTimer = clock.setTimeout(() => {
+      upkeep()
+      armUpkeep()
+    }, upkeepPause(engine))
     // A process that only publishes may end when it has nothing else to do; a consumer stays.
     if (engine.local.all.size === 0) unref(upkeepTimer)
   }
@@ -214,6 +207,13 @@ function createEngine(options: SessionOptions): Engine {
     seenGeneration: -1,
     nextDueAt: Number.POSITIVE_INFINITY,
   }
+}
+
+/** A private database has no neighbours, and the clock of a test may jump by weeks. */
+function upkeepPause(engine: Engine): number {
+  const isPrivate = engine.file.path === ':memory:'
+  if (isPrivate) return pauseBeforeUpkeep(engine, nowMs(engine.clock))
+  return Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4))
 }
 
 function lookAround(engine: Engine): void {
