@@ -80,6 +80,20 @@ describe('fake', () => {
     }
   })
 
+  it('never gives two fakes one identity, and writes ids as the contract does', () => {
+    const ids = [1, 2, 3, 4].map(
+      (seed) => fake<{ task_id: string }>('task.created', undefined, { seed }).task_id,
+    )
+    const orders = [1, 2, 3].map(
+      (seed) => fake<{ orderId: string }>('order.placed', undefined, { contracts, seed }).orderId,
+    )
+
+    expect(new Set(ids).size).toBe(4)
+    expect(ids[0]).toMatch(/^[0-9a-f]{8}-/)
+    expect(new Set(orders).size).toBe(3)
+    expect(orders[0]).toMatch(/^order-\d+$/)
+  })
+
   it('leaves out a field that is overridden with undefined', () => {
     const data = fake('payment.made', { note: undefined }, { contracts: payments, optional: 'all' })
 

@@ -149,7 +149,7 @@ export function fakeData(
     const first = findings[0]
     throw new TreatyError(
       'SCHEMA_MISMATCH',
-      `the overrides break "${definition.name}": ${first?.pointer === '' ? '' : `${first?.pointer} `}${first?.message}`,
+      `the overrides break "${definition.name}": ${first?.message}`,
       { hint: 'Correct the overrides at the pointers of the findings.', findings, cause: error },
     )
   }

@@ -93,6 +93,7 @@ describe('kill -9 at random moments under load', () => {
     const twice = [...times].filter(([, count]) => count > 1)
     const sum = database.prepare('SELECT sum(balance) AS sum FROM account').get()
     const note = `seed ${seed}, ${confirmed.size} confirmed, ${times.size} booked`
+    console.log(`kill loop of ${rounds} rounds: ${note}`)
     expect(confirmed.size, note).toBeGreaterThan(rounds * 5)
     expect(missing, note).toEqual([])
     expect(twice, note).toEqual([])

@@ -49,7 +49,51 @@ export function formatText(format: string, luck: Dice): string | undefined {
   return makers[format]?.(luck)
 }
 
-/** A text that reads like one: a word or two. */
-export function plainText(luck: Dice): string {
+/** Fields whose name says what stands in them, where no format does. */
+const byName: readonly (readonly [RegExp, (luck: Dice) => string])[] = [
+  [/e-?mail$/i, makers.email as (luck: Dice) => string],
+  [/(url|uri|link|href|website|endpoint)$/i, uri],
+  [/(timestamp|_at|At|_time|Time)$/, (luck) => `${day(luck)}T${timeOfDay(luck)}`],
+  [/(^|_)date$|Date$/, day],
+  [/currency(_?code)?$/i, (luck) => luck.pick(['EUR', 'USD', 'JPY', 'GBP']) as string],
+  [/country(_?code)?$/i, (luck) => luck.pick(['DE', 'FR', 'JP', 'BR', 'KE']) as string],
+  [/(language|locale)$/i, (luck) => luck.pick(['en', 'de', 'pt-BR', 'ja']) as string],
+  [/(city|town)$/i, (luck) => luck.pick(['Lisbon', 'Nairobi', 'Osaka', 'Zürich']) as string],
+  [/(first|given)_?name$/i, (luck) => capital(name(luck))],
+  [/(customer|user|author|owner|person|sender|contact)(_?name)?$/i, person],
+  [/(title|subject|name)$/i, (luck) => `${capital(noun(luck))} of ${day(luck).slice(0, 7)}`],
+  [/(description|summary|note|reason|message|comment|text)$/i, sentence],
+]
+
+const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1)
+const surnames = ['Lovelace', 'Hopper', 'Hamilton', 'Liskov', 'Turing', 'Johnson']
+function person(luck: Dice): string {
+  return `${capital(name(luck))} ${luck.pick(surnames)}`
+}
+function sentence(luck: Dice): string {
+  return `${capital(name(luck))} asked for the ${noun(luck)} again.`
+}
+
+const identityName = /(^|[_-])(id|uuid|guid|key|ref|number|no)$|(Id|Uuid|Key|Ref|Number|No)$/
+
+/** True for a field that names one thing and no other, as far as its name tells. */
+export function isIdentityName(field: string): boolean {
+  return identityName.test(field)
+}
+
+/** An identity as people write them: a UUID where the example is one, else `order-4711` for `orderId`. */
+function identityText(field: string, example: unknown, luck: Dice): string {
+  if (typeof example === 'string' && example.length === 36 && example.split('-').length === 5) {
+    return uuid(luck)
+  }
+  const stem = field.replace(identityName, '').replace(/[^A-Za-z0-9]+/g, '-')
+  return `${stem.toLowerCase() || 'id'}-${luck.between(1000, 999_999)}`
+}
+
+/** A text that reads like one of this field: by its name, else a word or two. */
+export function plainText(luck: Dice, field = '', example?: unknown): string {
+  if (isIdentityName(field)) return identityText(field, example, luck)
+  const known = byName.find(([pattern]) => pattern.test(field))
+  if (known) return known[1](luck)
   return luck.chance(0.5) ? noun(luck) : `${name(luck)} ${noun(luck)}`
 }

@@ -8,7 +8,7 @@ import { seededRandom } from '../../core/random.ts'
 import { makeArray } from './array.ts'
 import { createResolver, flatten, Impossible } from './conjuncts.ts'
 import { deriveSeed, diceOf } from './dice.ts'
-import { createExamplePool } from './example-pool.ts'
+import { createExamplePool, fieldOf } from './example-pool.ts'
 import type { Making, PlaceMade } from './making.ts'
 import { makeObject } from './object.ts'
 import { chooseType, makeNumber, makeText, namedValues } from './scalar.ts'
@@ -58,7 +58,12 @@ function makeValue(schemas: readonly JsonSchema[], site: Site, making: Making): 
     case 'number':
       return makeNumber(flat, { isInteger: type === 'integer', luck, pointer })
     case 'string':
-      return makeText(flat, { luck, pointer })
+      return makeText(flat, {
+        luck,
+        pointer,
+        field: fieldOf(pointer),
+        example: making.examples.sample(pointer),
+      })
     case 'array':
       return makeArray(flat, { site, making, luck })
     case 'object':

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../core/json.ts'
 import { Impossible } from './conjuncts.ts'
 import type { Dice } from './dice.ts'
 import { formatText, plainText } from './format-text.ts'
-import { textMatching } from './pattern-text.ts'
+import { compilePattern, textMatching } from './pattern-text.ts'
 
 export type JsonType = 'null' | 'boolean' | 'integer' | 'number' | 'string' | 'array' | 'object'
 const allTypes: readonly JsonType[] = [
@@ -186,27 +186,24 @@ export function fitLength(text: string, { min, max }: LengthBounds): string {
 
 export function makeText(
   schemas: readonly JsonObject[],
-  options: { luck: Dice; pointer: string },
+  options: { luck: Dice; pointer: string; field?: string; example?: unknown },
 ): string {
-  const { luck, pointer } = options
+  const { luck, pointer, field, example } = options
   const bounds = lengthBounds(schemas)
   if (bounds.min > bounds.max) throw new Impossible(pointer, 'no text is that long and that short')
   const patterns = textsOf(schemas, 'pattern')
   const [format] = textsOf(schemas, 'format')
   const formatted = format === undefined ? undefined : formatText(format, luck)
+  const plain = fitLength(formatted ?? plainText(luck, field, example), bounds)
   if (formatted !== undefined && patterns.length === 0) return formatted
   if (patterns.length > 0) {
-    if (
-      formatted !== undefined &&
-      patterns.every((each) => new RegExp(each, 'u').test(formatted))
-    ) {
-      return formatted
-    }
+    // What reads well is taken where it happens to match.
+    if (patterns.every((each) => compilePattern(each)?.test(plain))) return plain
     const text = textMatching(patterns, bounds, luck)
     if (text === undefined) {
       throw new Impossible(pointer, `no text was found that matches ${patterns.join(' and ')}`)
     }
     return text
   }
-  return fitLength(plainText(luck), bounds)
+  return plain
 }
