@@ -145,6 +145,7 @@ class Runner {
   readonly #supervisor: Supervisor
   #session: Session | undefined
   #feedsAreDone = false
+  #toldPlace = false
   #watching: Promise<void> = Promise.resolve()
   #stopWatchingFiles: () => void = () => {}
   #summary: RunSummary
@@ -275,6 +276,13 @@ class Runner {
     })
   }
 
+  /** Where the dead letters are to be found is said once. */
+  #moreText(more: number): string {
+    const place = this.#toldPlace ? '' : `: ${this.#parts.url}/api/dead, or treaty dead list`
+    this.#toldPlace = true
+    return `and ${more} more${place}`
+  }
+
   #createWatcher() {
     const { plan, say, url } = this.#parts
     return createBusWatcher({
@@ -294,11 +302,7 @@ class Runner {
               reason: letter.reason,
             })
           }
-          if (more > 0)
-            say.line('dead letters', `and ${more} more: ${url}/api/dead, or treaty dead list`, {
-              kind: 'dead',
-              more,
-            })
+          if (more > 0) say.line('dead letters', this.#moreText(more), { kind: 'dead', more })
         },
         counts: (stats) => say.status(` ${countsText(stats)}`),
         rest: (stats) =>

@@ -23,3 +23,9 @@ test('nothing is written to what is no terminal, nor when nobody wants it', () =
   createStatusLine(quiet, false).show('x')
   expect([...pipe.written, ...quiet.written]).toEqual([])
 })
+
+test('a terminal that gives its width as 0 loses no text', () => {
+  const target = { ...terminal(true), columns: 0 }
+  createStatusLine(target, true).show('12 published')
+  expect(target.written).toEqual(['\r\u001b[2K12 published'])
+})

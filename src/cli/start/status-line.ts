@@ -13,6 +13,9 @@ export interface StatusTarget {
   write(text: string): unknown
 }
 
+/** Where a terminal does not say its width, or says 0. */
+const columnsDefault = 80
+
 const silent: StatusLine = { show() {}, clear() {} }
 
 export function createStatusLine(target: StatusTarget, isWanted: boolean): StatusLine {
@@ -20,7 +23,7 @@ export function createStatusLine(target: StatusTarget, isWanted: boolean): Statu
   let shown = ''
   return {
     show(text) {
-      const cut = text.slice(0, (target.columns ?? 80) - 1)
+      const cut = text.slice(0, (target.columns || columnsDefault) - 1)
       if (cut === shown) return
       target.write(`\r\u001b[2K${cut}`)
       shown = cut

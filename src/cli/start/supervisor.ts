@@ -105,7 +105,9 @@ function superviseOne(program: ServiceProgram, { clock, onEvent }: SupervisorOpt
   function onEnd(how: string, startedAt: number, code: number | null): void {
     child = undefined
     if (isStopping) {
-      if (code !== 0) onEvent({ kind: 'ended', service, how, againInMs: undefined })
+      // A process that was asked before it could listen ends by the signal itself.
+      const isFine = code === 0 || how === 'killed by SIGTERM'
+      if (!isFine) onEvent({ kind: 'ended', service, how, againInMs: undefined })
       return
     }
     endsInRow = clock.monotonic() - startedAt >= healthyAfterMs ? 1 : endsInRow + 1
