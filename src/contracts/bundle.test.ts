@@ -267,6 +267,13 @@ describe('bundling refuses', () => {
     expect(codesOf(problems)).toEqual(['SCHEMA_DRAFTS_MIXED'])
   })
 
+  it('a draft that nobody knows', () => {
+    const schema = { $schema: 'http://json-schema.org/draft-03/schema#', type: 'string' }
+    const { problems, schema: bundled } = bundle({ 'main.json': schema })
+    expect(problems).toMatchObject([{ code: 'SCHEMA_DRAFT_UNKNOWN', pointer: ['$schema'] }])
+    expect(bundled).toBeUndefined()
+  })
+
   it('references that double at each step, at once', () => {
     const $defs: Record<string, Json> = { d0: { type: 'string' } }
     for (let at = 1; at <= 40; at += 1) {

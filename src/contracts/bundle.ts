@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import { escapePointer, isJsonObject, toPointer } from '../core/json.ts'
 import { limits } from '../core/limits.ts'
 import type { Draft } from './draft.ts'
-import { isOldDraft, uriOfDraft } from './draft.ts'
+import { drafts, isOldDraft, uriOfDraft } from './draft.ts'
 import type { JsonSchema } from './model.ts'
 import { createResolver } from './reference.ts'
 import type { SchemaProblem } from './schema-check.ts'
@@ -88,6 +88,7 @@ export function createBundler(store: SchemaStore, reportProblem: ReportProblem):
   }
   const units = new Map<string, Unit | undefined>()
   const costs = new Map<string, number>()
+  const dialects = new Set<SchemaDocument>()
   const keys = new Map<string, string>()
   const resolver = createResolver(store)
 
@@ -118,6 +119,7 @@ export function createBundler(store: SchemaStore, reportProblem: ReportProblem):
       return undefined
     }
     const before = reported
+    checkDialect(document)
     const copy = createCopy(target, draft)
     const schema = copy.copy(value, pointer, resolver.baseOf(document, pointer), copy.root)
     if (copy.nodes > limits.schemaNodesMax || copy.isTooDeep) {
@@ -131,6 +133,16 @@ export function createBundler(store: SchemaStore, reportProblem: ReportProblem):
     const { targets, places, nodes } = copy
     const isBroken = reported > before
     return { key, name: nameOf(target), target, schema, targets, inPlace: places, nodes, isBroken }
+  }
+
+  /** A `$schema` that names no draft would otherwise be read as something that its author did not mean. */
+  function checkDialect(document: SchemaDocument): void {
+    const uri = isJsonObject(document.value) ? document.value.$schema : undefined
+    if (typeof uri !== 'string' || document.draft !== undefined || dialects.has(document)) return
+    dialects.add(document)
+    const message = `\`$schema\` is \`${uri}\`, which is no draft of JSON Schema that is known here`
+    const hint = `Use one of ${drafts.map(uriOfDraft).join(', ')}.`
+    report({ code: 'SCHEMA_DRAFT_UNKNOWN', message, document, pointer: ['$schema'], hint })
   }
 
   function reportSize({ document, pointer }: SchemaTarget, isTooDeep: boolean): void {

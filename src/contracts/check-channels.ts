@@ -1,7 +1,7 @@
 import { addressProblems, isUnusableAddress } from './address.ts'
 import type { Check } from './check.ts'
 import { suggest } from './did-you-mean.ts'
-import type { Channel, JsonSchema } from './model.ts'
+import type { Channel, CommandDefinition, EventDefinition, JsonSchema } from './model.ts'
 import { fieldAt, fieldNames, possibleTypes } from './schema-paths.ts'
 import { shown } from './shape.ts'
 
@@ -9,6 +9,10 @@ import { shown } from './shape.ts'
 export function checkChannels(check: Check): void {
   const { contract, add } = check
   const byAddress = new Map<string, Channel>()
+  const messages = Map.groupBy(
+    [...Object.values(contract.events), ...Object.values(contract.commands)],
+    (message) => message.channel,
+  )
   for (const channel of Object.values(contract.channels)) {
     const path = ['channels', channel.name]
     checkAddress(check, channel.address, { path: [...path, 'address'], bindings: channel.bindings })
@@ -26,7 +30,7 @@ export function checkChannels(check: Check): void {
         hint: 'add `key:` with the path of a field, for example `orderId`',
       })
     }
-    checkKey(check, channel)
+    checkKey(check, channel, messages.get(channel.name) ?? [])
   }
 }
 
@@ -65,13 +69,16 @@ export function suggestPath(schema: JsonSchema, path: string): string | undefine
   return suggest(steps.slice(0, found + 1).join('.'), names)
 }
 
-function checkKey({ contract, targets, add }: Check, channel: Channel): void {
+function checkKey(
+  { targets, add }: Check,
+  channel: Channel,
+  messages: readonly (EventDefinition | CommandDefinition)[],
+): void {
   const { key, name } = channel
   if (key === undefined) return
   const path = ['channels', name, 'key']
-  const messages = [...Object.values(contract.events), ...Object.values(contract.commands)]
   for (const message of messages) {
-    if (message.channel !== name || !targets.has(message.name)) continue
+    if (!targets.has(message.name)) continue
     const field = fieldAt(message.schema, key)
     if (!field) {
       const hint = suggestPath(message.schema, key)

@@ -159,6 +159,26 @@ function checkRetry({ add }: Check, consumer: Consumer, written: JsonObject): vo
   }
 }
 
+/** Consumers that share a dead letter address: a replay could not tell whose letter it is. */
+export function checkDeadLetterAddresses({ contract, value, add }: Check): void {
+  const owners = new Map<string, string>()
+  const written = mapAt(value, 'consumers')
+  const isWritten = (name: string) =>
+    mapAt(mapAt(written, name), 'deadLetter').address !== undefined
+  for (const { name, deadLetter } of Object.values(contract.consumers)) {
+    const other = owners.get(deadLetter.address)
+    if (other !== undefined) {
+      const message = `\`${name}\` and \`${other}\` share the dead letter address ${shown(deadLetter.address)}`
+      // Where one of the two addresses is a default, the other was written and is to be changed.
+      const at = isWritten(name) || !isWritten(other) ? name : other
+      add('DEAD_LETTER_COLLISION', message, ['consumers', at, 'deadLetter', 'address'], {
+        hint: 'give each consumer its own, so that a replay reaches only the one that failed',
+      })
+    }
+    owners.set(deadLetter.address, name)
+  }
+}
+
 /** The channels that a consumer listens on. */
 function channelsOf({ contract }: Check, consumer: Consumer): Channel[] {
   const names = new Set(
@@ -180,17 +200,6 @@ function checkDeadLetter(check: Check, consumer: Consumer): void {
     const message = `the dead letters of \`${name}\` go to ${shown(deadLetter.address)}, the address of the channel \`${taken.name}\``
     add('DEAD_LETTER_COLLISION', message, addressPath, {
       hint: `write \`${taken.address}.${name}.dlq\``,
-      consumer: name,
-    })
-  }
-  const others = Object.values(contract.consumers)
-  const twin = others.find(
-    (other) => other.name < name && other.deadLetter.address === deadLetter.address,
-  )
-  if (twin) {
-    const message = `\`${name}\` and \`${twin.name}\` share the dead letter address ${shown(deadLetter.address)}`
-    add('DEAD_LETTER_COLLISION', message, addressPath, {
-      hint: 'give each consumer its own, so that a replay reaches only the one that failed',
       consumer: name,
     })
   }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../core/json.ts'
 import type { Check } from './check.ts'
 import { checkText } from './check.ts'
 import { checkChannels } from './check-channels.ts'
-import { checkConsumer } from './check-consumer.ts'
+import { checkConsumer, checkDeadLetterAddresses } from './check-consumer.ts'
 import { checkMessages } from './check-messages.ts'
 import type { ReadContext } from './contract-reader.ts'
 import { mapAt } from './contract-reader.ts'
@@ -37,6 +37,7 @@ export function checkContract(read: ReadResult, value: JsonObject, context: Read
   checkChannels(check)
   checkMessages(check)
   for (const consumer of Object.values(read.contract.consumers)) checkConsumer(check, consumer)
+  checkDeadLetterAddresses(check)
   checkProducers(check)
   checkUpcasts(check)
   checkDates(check)
@@ -148,10 +149,10 @@ function checkPromises({ contract, value, add }: Check): void {
 }
 
 function checkProducers({ contract, add }: Check): void {
-  const messages = [...Object.keys(contract.events), ...Object.keys(contract.commands)]
+  const messages = new Set([...Object.keys(contract.events), ...Object.keys(contract.commands)])
   for (const { name, events } of Object.values(contract.producers)) {
     const listensTo = Object.keys(contract.consumers[name]?.events ?? {})
-    if (listensTo.some((event) => (events ?? messages).includes(event))) {
+    if (listensTo.some((event) => (events ? events.includes(event) : messages.has(event)))) {
       add('PRODUCER_CONSUMES', `\`${name}\` is its own consumer`, ['consumers', name], {
         at: 'key',
         severity: 'warning',
@@ -160,7 +161,7 @@ function checkProducers({ contract, add }: Check): void {
       })
     }
     for (const [at, event] of (events ?? []).entries()) {
-      if (messages.includes(event)) continue
+      if (messages.has(event)) continue
       const hint = suggest(event, messages)
       const path = ['producers', name, 'events', at]
       add('EVENT_UNDEFINED', `the contract defines no event or command ${shown(event)}`, path, {

@@ -1,11 +1,12 @@
-import { globSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { globSync, readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import type { Json } from '../core/json.ts'
 import { parsePointer, toPointer } from '../core/json.ts'
 import type { ReadContext } from './contract-reader.ts'
 import { displayPath, readFileText } from './file-text.ts'
 import { jsonSource, parseJson } from './json-source.ts'
 import type { Example, JsonSchema } from './model.ts'
+import { acceptsPlainly } from './plain-accept.ts'
 import { isInside } from './schema-store.ts'
 import type { Path, Source } from './source.ts'
 import { compileSchema } from './validator.ts'
@@ -61,14 +62,31 @@ function isFileReference(text: string): boolean {
   return /^\.{1,2}\//.test(text) || /\.(?:json|ya?ml)$/i.test(text)
 }
 
+/** Files that match, sorted by name. The usual `folder/*.json` needs one look into one folder. */
+function matching(pattern: string, directory: string): string[] {
+  const [, folder = '', last = ''] = /^((?:[^*?[{]*\/)?)([^/[{]*)$/.exec(pattern) ?? []
+  if (last === '' || last.includes('**')) {
+    return globSync(pattern, { cwd: directory })
+      .map((file) => resolve(directory, file))
+      .sort()
+  }
+  const wanted = last
+    .replaceAll(/[.+^${}()|\\\]]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.')
+  const expression = new RegExp(`^${wanted}$`, 'su')
+  const at = resolve(directory, folder)
+  if (!statSync(at, { throwIfNoEntry: false })?.isDirectory()) return []
+  return readdirSync(at)
+    .filter((name) => expression.test(name) && (!name.startsWith('.') || last.startsWith('.')))
+    .map((name) => join(at, name))
+    .sort()
+}
+
 function readGlob(context: ReadContext, pattern: string, path: Path): Placed[] {
   const { base, report } = context
   const isGlob = /[*?[{]/.test(pattern)
-  const files = isGlob
-    ? globSync(pattern, { cwd: base.directory })
-        .map((file) => resolve(base.directory, file))
-        .sort()
-    : [resolve(base.directory, pattern)]
+  const files = isGlob ? matching(pattern, base.directory) : [resolve(base.directory, pattern)]
   if (files.length === 0) {
     report.add('EXAMPLE_NOT_FOUND', `no file matches \`${pattern}\``, path, {
       hint: 'Check the pattern: it is relative to this file.',
@@ -125,7 +143,9 @@ function readExample(
 
 function judge(context: ReadContext, placed: Placed, name: string, schema: JsonSchema): void {
   const { source, prefix, example } = placed
-  const compiled = compileSchema(producerView(schema), { unevaluated: true })
+  const view = producerView(schema)
+  if (acceptsPlainly(view, example.value)) return
+  const compiled = compileSchema(view, { unevaluated: true })
   for (const finding of compiled.findings(example.value)) {
     const inside = parsePointer(finding.pointer ?? '') ?? []
     const where = [...prefix, ...inside]

@@ -71,6 +71,7 @@ export type {
 } from './model.ts'
 export type { PackName } from './pack.ts'
 export { loadPack, packFolder, packNames } from './pack.ts'
+export { placeInFile } from './place-in-file.ts'
 export type { Profile } from './profiles.ts'
 export { profiles } from './profiles.ts'
 export { parseRenderedContract, renderContract } from './render-markdown.ts'

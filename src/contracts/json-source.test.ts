@@ -93,6 +93,13 @@ describe('parsing JSON', () => {
     expect(parseJson(text)).toMatchObject({ finding: { code: 'JSON_TOO_DEEP', line: 1 } })
   })
 
+  it('refuses a key that is there twice, escaped or not', () => {
+    expect(parseJson('{"a": [{"b": 1}, {"b": 2, "\\u0062": 3}]}')).toMatchObject({
+      finding: { code: 'JSON_DUPLICATE_KEY', column: 27 },
+    })
+    expect(parseJson('{"a": {"a": ["a", "a"]}, "b": "a"}')).toHaveProperty('value')
+  })
+
   it('refuses a key that would reach the prototype', () => {
     const parsed = parseJson('{"a": {"__proto__": {"x": 1}}}')
     expect(parsed).toMatchObject({

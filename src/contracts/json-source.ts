@@ -160,7 +160,7 @@ export type ParsedJson = { readonly value: Json } | { readonly finding: Finding 
 
 /**
  * Parses a JSON text with the place of the first mistake, and refuses what nests deeper than the limit or holds
- * a key `__proto__`. Findings: JSON_SYNTAX, JSON_TOO_DEEP, KEY_FORBIDDEN.
+ * a key `__proto__` or one key twice. Findings: JSON_SYNTAX, JSON_DUPLICATE_KEY, JSON_TOO_DEEP, KEY_FORBIDDEN.
  */
 export function parseJson(text: string, file?: string): ParsedJson {
   const fileField = file === undefined ? {} : { file }
@@ -183,6 +183,19 @@ export function parseJson(text: string, file?: string): ParsedJson {
       },
     }
   }
+  const duplicate = findDuplicate(text)
+  if (duplicate) {
+    return {
+      finding: {
+        code: 'JSON_DUPLICATE_KEY',
+        message: `the key ${duplicate.text} is there twice in one object`,
+        severity: 'error',
+        hint: 'Remove one of the two.',
+        ...fileField,
+        ...placeAt(text, duplicate.start, { end: duplicate.end }),
+      },
+    }
+  }
   const problem = findUnsafe(value, [])
   if (!problem) return { value }
   const isDeep = problem.code === 'JSON_TOO_DEEP'
@@ -199,6 +212,29 @@ export function parseJson(text: string, file?: string): ParsedJson {
       ...placeInJson(text, problem.path, 'key'),
     },
   }
+}
+
+/** The first key that its object has had before. Only asked about valid JSON. */
+function findDuplicate(text: string): Token | undefined {
+  const tokens = createTokens(text)
+  const open: (Set<string> | undefined)[] = []
+  let isKey = false
+  for (let token = tokens.next(); token; token = tokens.next()) {
+    const first = token.text[0]
+    if (first === '{') open.push(new Set())
+    else if (first === '[') open.push(undefined)
+    else if (first === '}' || first === ']') open.pop()
+    else if (isKey && first === '"') {
+      const keys = open.at(-1)
+      const name = token.text.includes('\\')
+        ? (JSON.parse(token.text) as string)
+        : token.text.slice(1, -1)
+      if (keys?.has(name)) return token
+      keys?.add(name)
+    }
+    isKey = (first === '{' || first === ',') && open.at(-1) !== undefined
+  }
+  return undefined
 }
 
 interface Unsafe {

@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs'
 import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Finding } from '../core/finding.ts'
@@ -103,7 +104,7 @@ function findYaml(folder: string, path: string, findings: Finding[]): string[] {
     const real = realpathSync(directory)
     if (seen.has(real)) return
     seen.add(real)
-    const entries = readdirSync(directory, { withFileTypes: true })
+    const entries = readFolder(directory, directory === folder ? undefined : findings)
     for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const full = join(directory, entry.name)
       if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
@@ -129,6 +130,23 @@ function findYaml(folder: string, path: string, findings: Finding[]): string[] {
   }
   if (files.length === 0) findings.push(nothingFound(path))
   return files
+}
+
+/** The entries of a folder. One below the first that may not be read is reported, and the rest goes on. */
+function readFolder(directory: string, findings: Finding[] | undefined): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (error) {
+    if (!findings) throw error
+    findings.push({
+      code: 'FILE_UNREADABLE',
+      message: `the folder \`${displayPath(directory)}\` cannot be read`,
+      severity: 'warning',
+      hint: 'Check its permissions.',
+      file: displayPath(directory),
+    })
+    return []
+  }
 }
 
 function rootOf(folder: string): string {

@@ -49,6 +49,15 @@ export interface Report {
   isBroken(path: Path): boolean
 }
 
+/** The event and consumer that a path into a contract leads through. */
+function ownersOf([kind, name, inner, event]: Path): { event?: string; consumer?: string } {
+  if (typeof name !== 'string') return {}
+  if (kind === 'events' || kind === 'commands') return { event: name }
+  if (kind !== 'consumers') return {}
+  const isAboutEvent = inner === 'events' && typeof event === 'string'
+  return isAboutEvent ? { consumer: name, event } : { consumer: name }
+}
+
 /** A hint as a sentence, except for the question in rustc's manner, which begins small. */
 function sentence(hint: string): string {
   if (hint.startsWith('did you mean')) return hint
@@ -74,6 +83,7 @@ export function createReport(source: Source): Report {
         severity,
         pointer,
         ...(hint === undefined ? {} : { hint: sentence(hint) }),
+        ...ownersOf(path),
         ...rest,
         ...(source.file === undefined ? {} : { file: source.file }),
         ...place,

@@ -276,6 +276,22 @@ function reportDuplicate(conversion: Conversion, pair: Pair, name: string, path:
   })
 }
 
+/** Pairs by key, made on first use: a map of many entries may have many findings. */
+const indexes = new WeakMap<readonly Pair[], Map<string, Pair>>()
+
+function indexOf(items: readonly Pair[]): Map<string, Pair> {
+  let index = indexes.get(items)
+  if (!index) {
+    index = new Map()
+    for (const pair of items) {
+      const key = isScalar(pair.key) ? String(pair.key.value) : undefined
+      if (key !== undefined && !index.has(key)) index.set(key, pair)
+    }
+    indexes.set(items, index)
+  }
+  return index
+}
+
 /** The pair of a map that holds `key`; where it came in by a merge key, the pair in the map that was merged. */
 function pairOf(
   tree: Document<ParsedNode>,
@@ -283,7 +299,7 @@ function pairOf(
   key: string,
   depth = 0,
 ): Pair | undefined {
-  const own = items.find((pair) => isScalar(pair.key) && String(pair.key.value) === key)
+  const own = indexOf(items).get(key)
   if (own || depth > limits.depthMax) return own
   for (const pair of items) {
     if (!isScalar(pair.key) || pair.key.value !== '<<') continue

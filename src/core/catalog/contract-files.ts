@@ -96,6 +96,14 @@ export const contractFileCodes = {
     meaning: 'A JSON text is nested deeper than the limit.',
     fix: 'Flatten it.',
   },
+  JSON_DUPLICATE_KEY: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'A key stands twice in the same JSON object, so one of its values would be lost.',
+    fix: 'Remove one of the two.',
+    example: '{ "type": "object", "type": "string" }',
+  },
   FINDINGS_CUT: {
     exitCode: 3,
     status: 422,
@@ -382,6 +390,14 @@ export const contractFileCodes = {
     retryable: false,
     meaning: 'A schema has more parts, levels or repeated references than the limits allow.',
     fix: 'Split the schema, and refer to each part once.',
+  },
+  SCHEMA_DRAFT_UNKNOWN: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'The $schema of a schema names no draft of JSON Schema that is known here.',
+    fix: 'Use draft-04, 06, 07, 2019-09 or 2020-12.',
+    example: '$schema: http://json-schema.org/draft-03/schema#',
   },
   SCHEMA_DRAFTS_MIXED: {
     exitCode: 3,
