@@ -3,6 +3,8 @@
  *
  * @module treatyjs
  */
+export type { Config } from './cli/config/index.ts'
+export { defineConfig } from './cli/config/index.ts'
 export type {
   Channel,
   CommandDefinition,

@@ -15,7 +15,7 @@ interface Data {
 /** Looks for what is wrong around a project. */
 export const doctor: Command<CommandTable['doctor'], Data> = {
   async run(_args, context) {
-    const checks = await runChecks(context)
+    const { checks, findings } = await runChecks(context)
     const count = (status: Check['status']) =>
       checks.filter((check) => check.status === status).length
     const data: Data = {
@@ -28,6 +28,7 @@ export const doctor: Command<CommandTable['doctor'], Data> = {
     return {
       exitCode: data.failed > 0 ? exitCode.findings : exitCode.ok,
       data,
+      findings,
       toText: (style) => reportText(data, style),
     }
   },

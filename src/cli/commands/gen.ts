@@ -31,7 +31,7 @@ export const gen: Command<CommandTable['gen'], Data> = {
     return {
       data: { contracts: contracts.length, file },
       toText: ({ green, symbols }) =>
-        `${green(`${symbols.ok} written`)}  ${out}, ${plural(contracts.length, 'contract')}\n  next: openBus<Contracts>({ … }) with import type { Contracts } from './${out.replace(/\.d\.ts$/, '')}'`,
+        `${green(`${symbols.ok} written`)}  ${out}, ${plural(contracts.length, 'contract')}\n  next: openBus<Contracts>({ … }) with import type { Contracts } from './${out.replace(/\.d\.ts$/, '.js')}'`,
     }
   },
 }

@@ -1,10 +1,11 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { TreatyError } from '../../core/errors.ts'
 import { createMasker } from '../masking.ts'
 import { loadSettings } from './load.ts'
+import { configSchema, type Rule } from './schema.ts'
 
 function folderWith(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'treaty-config-'))
@@ -168,5 +169,22 @@ server: { keys: [{ name: a, scopes: [read, write], key: secret://env/KEY }] }
     expect((await failure(folderWith({}), { environment: { TREATY_PORT: 'x' } })).code).toBe(
       'CONFIG_INVALID',
     )
+  })
+})
+
+describe('docs/reference/configuration.md', () => {
+  it('names every key', () => {
+    const text = readFileSync(
+      new URL('../../../docs/reference/configuration.md', import.meta.url),
+      'utf8',
+    )
+    const keysOf = (rule: Rule): string[] => {
+      if (rule.kind === 'list') return keysOf(rule.items)
+      if (rule.kind === 'names') return keysOf(rule.values)
+      if (rule.kind !== 'map') return []
+      return Object.entries(rule.keys).flatMap(([key, inner]) => [key, ...keysOf(inner)])
+    }
+
+    expect(keysOf(configSchema).filter((key) => !text.includes(`${key}:`))).toEqual([])
   })
 })

@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
-import { hasErrors } from '../../core/finding.ts'
+import { type Finding, hasErrors } from '../../core/finding.ts'
 import { hasSecretReference, redactUrl } from '../../core/secret.ts'
 import type { CommandContext } from '../command.ts'
 import type { Settings } from '../config/settings.ts'
@@ -25,14 +25,22 @@ const nodeMajorMin = 24
 const freeBytesWarn = 1_073_741_824
 const freeBytesFail = 67_108_864
 
+export interface Diagnosis {
+  readonly checks: readonly Check[]
+  /** The mistakes of the configuration, each with its place. */
+  readonly findings: readonly Finding[]
+}
+
 /** Everything that can be looked at, in the order in which one builds on the other. Never throws. */
-export async function runChecks(context: CommandContext): Promise<Check[]> {
+export async function runChecks(context: CommandContext): Promise<Diagnosis> {
   const checks: Check[] = [nodeCheck(process.versions.node), clockCheck(context.clock.now())]
-  const settings = await context.settings().catch((error: unknown) => {
+  let settings: Settings
+  try {
+    settings = await context.settings()
+  } catch (error) {
     checks.push(failed('config', 'configuration', 'a valid configuration', error))
-    return undefined
-  })
-  if (!settings) return checks
+    return { checks, findings: isTreatyError(error) ? error.findings : [] }
+  }
   checks.push(configCheck(settings))
   checks.push(...secretChecks(settings, context))
   checks.push(await contractsCheck(context))
@@ -41,7 +49,7 @@ export async function runChecks(context: CommandContext): Promise<Check[]> {
   checks.push(await storeCheck(settings, context))
   checks.push(diskCheck(settings.folder))
   checks.push(await portCheck(settings.server.port, settings.server.host))
-  return checks
+  return { checks, findings: [] }
 }
 
 function passed(id: string, title: string, found: string, expected: string): Check {
@@ -50,9 +58,7 @@ function passed(id: string, title: string, found: string, expected: string): Che
 
 function failed(id: string, title: string, expected: string, error: unknown): Check {
   const code = isTreatyError(error) ? error.code : 'UNFORESEEN'
-  const findings = isTreatyError(error) ? error.findings : []
-  const first = findings[0]
-  const found = first ? `${errorMessage(error)}; the first: ${first.message}` : errorMessage(error)
+  const found = errorMessage(error)
   const hint = (isTreatyError(error) ? error.hint : undefined) ?? 'Look at it with --verbose.'
   return { id, title, status: 'fail', found, expected, fix: `${hint} See treaty explain ${code}.` }
 }

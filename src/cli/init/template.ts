@@ -46,6 +46,7 @@ export function packageOf({ name, version }: Pick<TemplateValues, 'name' | 'vers
       gen: 'treaty gen',
     },
     dependencies: { treatyjs: `^${version}` },
+    devDependencies: { '@types/node': '^24' },
   }
 }
 
@@ -134,7 +135,7 @@ const orderExample = {
 }
 
 const handlers = `import type { Handler } from 'treatyjs'
-import type { Contracts } from '../treaty.gen'
+import type { Contracts } from '../treaty.gen.js'
 
 type OrderPlaced = Contracts['events']['order.placed']
 
@@ -150,7 +151,7 @@ export const handlers = { billing: { 'order.placed': invoice } }
 
 const samples = `import { setTimeout as sleep } from 'node:timers/promises'
 import type { Bus } from 'treatyjs'
-import type { Contracts } from '../treaty.gen'
+import type { Contracts } from '../treaty.gen.js'
 
 /** Publishes an order every two seconds. Replace it by what really places orders. */
 export async function run({ bus, signal }: { bus: Bus<Contracts>; signal: AbortSignal }): Promise<void> {
@@ -169,7 +170,7 @@ const tsconfig = {
     module: 'NodeNext',
     strict: true,
     noEmit: true,
-    allowImportingTsExtensions: true,
+    types: ['node'],
     erasableSyntaxOnly: true,
     verbatimModuleSyntax: true,
     skipLibCheck: true,
