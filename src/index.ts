@@ -68,6 +68,12 @@ export type {
   Trace,
   Transport,
 } from './messaging/index.ts'
-export { commandFailure, openBus, openTransport } from './messaging/index.ts'
+export {
+  commandFailure,
+  inSequence,
+  latestOnly,
+  openBus,
+  openTransport,
+} from './messaging/index.ts'
 export type { Store } from './store/index.ts'
 export { openStore } from './store/index.ts'
