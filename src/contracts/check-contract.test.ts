@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readContractText } from './loader.ts'
 
@@ -398,5 +399,67 @@ describe('several mistakes', () => {
       [...found.map(({ line }) => line)].sort((a, b) => Number(a) - Number(b)),
     )
     for (const finding of found) expect(finding.frame).toContain('^')
+  })
+})
+
+describe('whatever is done to the text', () => {
+  const bits = [
+    '{',
+    '}',
+    '[',
+    ']',
+    ':',
+    '\n',
+    ' ',
+    '- ',
+    '"',
+    '&a ',
+    '*a',
+    '<<: ',
+    '#',
+    '!!str ',
+    'null',
+    '1',
+    '__proto__',
+    'toString',
+    '$ref: "#"',
+    '|',
+    '%',
+    '\t',
+    '\u0000',
+    '.nan',
+    '~',
+  ]
+  const edit = fc.record({
+    at: fc.nat(good.length),
+    drop: fc.nat(12),
+    put: fc.constantFrom(...bits),
+  })
+
+  it('reading never throws, and what is refused has a code, a message and a place', () => {
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 4 }), (edits) => {
+        let text = good
+        for (const { at, drop, put } of edits)
+          text = text.slice(0, at) + put + text.slice(at + drop)
+        const { contract, findings } = readContractText(text)
+        const errors = findings.filter(({ severity }) => severity === 'error')
+        expect(contract !== undefined || errors.length > 0).toBe(true)
+        for (const finding of errors) {
+          expect(finding).toMatchObject({
+            code: expect.any(String),
+            message: expect.any(String),
+            line: expect.any(Number),
+            frame: expect.stringContaining('^'),
+          })
+        }
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('a review that is no map breaks nothing: seen as a crash of the date check', () => {
+    const codes = check(good.replace(/reviews: .*/, 'reviews: [1]')).map(({ code }) => code)
+    expect(codes).toEqual(['CONTRACT_TYPE_WRONG'])
   })
 })

@@ -213,13 +213,13 @@ function checkDates({ contract, add }: Check): void {
     }
   }
   for (const [date, path] of dates) {
-    if (date === undefined || isDay(date)) continue
+    if (date === undefined || date === '' || isDay(date)) continue
     add('DATE_INVALID', `${shown(date)} is no day of the calendar`, path, {
       hint: 'write an existing day as YYYY-MM-DD',
     })
   }
   for (const [at, review] of contract.reviews.entries()) {
-    if (contract.consumers[review.consumer]) continue
+    if (review.consumer === '' || contract.consumers[review.consumer]) continue
     const hint = suggest(review.consumer, Object.keys(contract.consumers))
     add(
       'CONTRACT_VALUE_WRONG',

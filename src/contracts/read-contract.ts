@@ -198,6 +198,25 @@ function readUpcasts(evolution: JsonObject): Upcast[] {
   })
 }
 
+function readWaiver(value: JsonObject): Waiver {
+  return present({
+    rule: textAt(value, 'rule') ?? '',
+    at: textAt(value, 'at'),
+    reason: textAt(value, 'reason') ?? '',
+    approvedBy: textAt(value, 'approvedBy') ?? '',
+    expires: textAt(value, 'expires') ?? '',
+  }) as Waiver
+}
+
+function readReview(value: JsonObject): Review {
+  return {
+    consumer: textAt(value, 'consumer') ?? '',
+    by: textAt(value, 'by') ?? '',
+    at: textAt(value, 'at') ?? '',
+    digest: textAt(value, 'digest') ?? '',
+  }
+}
+
 function recordOf<T>(
   entries: readonly [string, JsonObject][],
   read: (name: string, value: JsonObject) => T,
@@ -246,9 +265,9 @@ export function readContract(context: ReadContext, value: JsonObject, file?: str
     sla: readSla(value),
     gate: {
       block: gate.block === undefined ? [...gateBlockDefault] : textsAt(gate, 'block'),
-      waivers: listAt(gate, 'waivers').map((waiver) => mapAt(waiver) as unknown as Waiver),
+      waivers: listAt(gate, 'waivers').map((waiver) => readWaiver(mapAt(waiver))),
     },
-    reviews: listAt(value, 'reviews').map((review) => mapAt(review) as unknown as Review),
+    reviews: listAt(value, 'reviews').map((review) => readReview(mapAt(review))),
     file,
   }) as Contract
   return { contract, targets }
