@@ -1,18 +1,18 @@
 // The door `treatyjs/testing`. Nothing here imports a test runner when it is loaded.
 export { seededRandom } from '../core/random.ts'
 export type {
-  ChildTransport,
-  ConnectOptions,
-  Effort,
-  TransportUnderTest,
-} from './conformance/behaviour.ts'
-export type {
   DescribeTransportOptions,
   OpenTransport,
   TestFunction,
   TestRunner,
 } from './conformance/describe-transport.ts'
 export { describeTransport } from './conformance/describe-transport.ts'
+export type {
+  ChildTransport,
+  ConnectOptions,
+  Effort,
+  TransportUnderTest,
+} from './conformance/under-test.ts'
 export type { ChildStore, DescribeStoreOptions, StoreUnderTest } from './describe-store.ts'
 export { describeStore } from './describe-store.ts'
 export type { DeepPartial, FakeOptions } from './fake.ts'

@@ -1,6 +1,6 @@
 import { seededRandom } from '../../core/random.ts'
 import type { Transport } from '../../messaging/transport.ts'
-import type { Behaviour, ChildTransport, Effort, Facts, TransportUnderTest } from './behaviour.ts'
+import type { Behaviour, Facts } from './behaviour.ts'
 import { needsProcesses } from './behaviour.ts'
 import { deadLettering } from './dead-lettering.ts'
 import { delivery } from './delivery.ts'
@@ -16,6 +16,7 @@ import { shutdown } from './shutdown.ts'
 import { soak } from './soak.ts'
 import { createStage } from './stage.ts'
 import { timing } from './timing.ts'
+import type { ChildTransport, Effort, TransportUnderTest } from './under-test.ts'
 import { within } from './waiting.ts'
 
 /** The part of a test runner that a suite needs: vitest, node:test, and those like them. */

@@ -11,9 +11,9 @@ import type {
   Topology,
   Transport,
 } from '../../messaging/transport.ts'
-import type { ChildTransport, ConnectOptions, Effort, TransportUnderTest } from './behaviour.ts'
 import type { Child } from './child-process.ts'
 import { startChild } from './child-process.ts'
+import type { ChildTransport, ConnectOptions, Effort, TransportUnderTest } from './under-test.ts'
 import { waitUntil } from './waiting.ts'
 
 /** What one behaviour has at hand; everything it opens is closed when it ends. */
