@@ -1,22 +1,20 @@
 // Makes the agent of a project, lets it take tasks on, and reports when it is done with one.
+import { derivedId } from 'treatyjs/packs/agent-platform'
 import { agentId } from './project-plan.ts'
-import { derivedId, type Handle, runService } from './service.ts'
+import { type Handle, runService } from './service.ts'
 
-interface Assigned {
-  task_id: string
+/** What the steps of a workflow hand on in their open result. */
+interface Run {
   agent_id: string
-  deadline: string
-}
-interface Step {
-  step_type: string
-  status: string
-  result: { agent_id: string; task_id: string }
-  next_step?: string | null
+  task_id: string
 }
 
 const specializations = ['data_analysis', 'report_generation']
 
-const makeAgent: Handle<{ project_id: string }> = async ({ data: { project_id } }, { publish }) => {
+const makeAgent: Handle<'project.planning_started'> = async (
+  { data: { project_id } },
+  { publish },
+) => {
   const agent_id = agentId(project_id)
   await publish('agent.created', {
     agent_id,
@@ -32,7 +30,7 @@ const makeAgent: Handle<{ project_id: string }> = async ({ data: { project_id } 
   })
 }
 
-const takeOn: Handle<Assigned> = async ({ data }, { publish }) => {
+const takeOn: Handle<'task.assigned'> = async ({ data }, { publish }) => {
   const { agent_id, task_id, deadline } = data
   await publish('agent.state_changed', {
     agent_id,
@@ -43,10 +41,10 @@ const takeOn: Handle<Assigned> = async ({ data }, { publish }) => {
   await publish('agent.task_assigned', { agent_id, task_id, priority: 'high', deadline })
 }
 
-const reportDone: Handle<Step> = async ({ data }, { publish }) => {
+const reportDone: Handle<'workflow.step_completed'> = async ({ data }, { publish }) => {
   // Another step follows: the agent is not done yet.
   if (typeof data.next_step === 'string') return
-  const { agent_id, task_id } = data.result
+  const { agent_id, task_id } = data.result as unknown as Run
   // First: the next task may be given to the agent as soon as this one is reported.
   await publish('agent.state_changed', {
     agent_id,

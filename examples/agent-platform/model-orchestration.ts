@@ -1,18 +1,14 @@
 // Lets a model plan a task. The small model is out of reach now and then: that is reported, the bus tries again as
 // the contract says, and the next attempt takes the large one.
-import { derivedId, derivedNumber, type Handle, runService, work } from './service.ts'
-
-interface Started {
-  workflow_type: string
-  context: { agent_id: string; task_id: string }
-}
+import { derivedId } from 'treatyjs/packs/agent-platform'
+import { derivedNumber, type Handle, runService, work } from './service.ts'
 
 /** One task in so many meets a model that is out of reach. */
 const failureOneIn = 6
 
-const plan: Handle<Started> = async ({ data }, { attempt, publish }) => {
-  if (data.workflow_type !== 'agent_task_execution') return
+const plan: Handle<'workflow.started'> = async ({ data }, { attempt, publish }) => {
   const { agent_id, task_id } = data.context
+  if (data.workflow_type !== 'agent_task_execution' || !agent_id || !task_id) return
   const isOutOfReach = derivedNumber(failureOneIn, task_id, 'reach') === 0
   if (isOutOfReach && attempt === 1) {
     const message = 'planner-small is out of reach; planner-large takes over'

@@ -2,15 +2,6 @@
 import { type Step, stepOf, steps, taskId } from './project-plan.ts'
 import { type Handle, runService, timeAfter } from './service.ts'
 
-interface TaskOfAgent {
-  task_id: string
-  agent_id: string
-}
-interface Result extends TaskOfAgent {
-  status: string
-  result_summary: string
-}
-
 /** Time that an agent gets for a task. */
 const deadlineMs = 3_600_000
 
@@ -20,7 +11,10 @@ const titles: Readonly<Record<Step, string>> = {
   report: 'Write it up',
 }
 
-const planTasks: Handle<{ project_id: string }> = async ({ data: { project_id } }, { publish }) => {
+const planTasks: Handle<'project.planning_started'> = async (
+  { data: { project_id } },
+  { publish },
+) => {
   for (const [at, step] of steps.entries()) {
     const before = steps[at - 1]
     await publish(
@@ -44,20 +38,22 @@ const planTasks: Handle<{ project_id: string }> = async ({ data: { project_id } 
   })
 }
 
-const assignFirst: Handle<{ project_id: string; agent_ids: string[] }> = async (
-  message,
-  { publish },
-) => {
+const assignFirst: Handle<'project.execution_started'> = async (message, { publish }) => {
   const { project_id, agent_ids } = message.data
+  const [agent_id] = agent_ids
+  if (agent_id === undefined) return
   await publish('task.assigned', {
     task_id: taskId(project_id, 'prepare'),
-    agent_id: agent_ids[0],
+    agent_id,
     assignment_time: message.timestamp,
     deadline: timeAfter(message, deadlineMs),
   })
 }
 
-const begin: Handle<TaskOfAgent> = async ({ data: { task_id, agent_id } }, { publish }) => {
+const begin: Handle<'agent.task_assigned'> = async (
+  { data: { task_id, agent_id } },
+  { publish },
+) => {
   await publish('task.status_changed', {
     task_id,
     previous_status: 'pending',
@@ -66,7 +62,7 @@ const begin: Handle<TaskOfAgent> = async ({ data: { task_id, agent_id } }, { pub
   })
 }
 
-const finish: Handle<Result> = async (message, { publish }) => {
+const finish: Handle<'agent.task_completed'> = async (message, { publish }) => {
   const { task_id, agent_id, status, result_summary } = message.data
   const project_id = message.correlation_id
   await publish('task.status_changed', {

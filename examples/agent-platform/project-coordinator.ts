@@ -1,23 +1,21 @@
 // Leads a project through its life: planning, execution, completion.
+import { derivedId } from 'treatyjs/packs/agent-platform'
 import { steps, taskId } from './project-plan.ts'
-import { derivedId, type Handle, openState, runService } from './service.ts'
-
-interface Started {
-  workflow_type: string
-  context: { project_id: string; name: string }
-}
+import { type Handle, openState, runService } from './service.ts'
 
 const state = openState(
   'create table if not exists project_coordinator_names (project_id text primary key, name text not null) strict',
 )
 
-const beginPlanning: Handle<Started> = async ({ data }, { publish, commit }) => {
-  if (data.workflow_type !== 'project_planning') return
-  const { project_id, name } = data.context
+const beginPlanning: Handle<'workflow.started'> = async (message, { publish, commit }) => {
+  const { workflow_type, context } = message.data
+  if (workflow_type !== 'project_planning') return
+  // The correlation id of a project's messages is the project's own id.
+  const project_id = message.correlation_id
   commit((database) => {
     database
       .prepare('insert or ignore into project_coordinator_names values (?, ?)')
-      .run(project_id, name)
+      .run(project_id, String(context.name))
   })
   await publish('project.updated', {
     project_id,
@@ -30,8 +28,7 @@ const beginPlanning: Handle<Started> = async ({ data }, { publish, commit }) => 
   })
 }
 
-// The correlation id of a project's messages is the project's own id.
-const beginExecution: Handle<{ agent_id: string }> = async (message, { publish }) => {
+const beginExecution: Handle<'agent.initialized'> = async (message, { publish }) => {
   const project_id = message.correlation_id
   await publish('project.execution_started', {
     project_id,
@@ -40,7 +37,7 @@ const beginExecution: Handle<{ agent_id: string }> = async (message, { publish }
   })
 }
 
-const completeAfterLast: Handle<{ task_id: string }> = async (message, { publish }) => {
+const completeAfterLast: Handle<'task.completed'> = async (message, { publish }) => {
   const project_id = message.correlation_id
   if (message.data.task_id !== taskId(project_id, 'report')) return
   // Written three tasks ago, with the acknowledgement of the message that told it.

@@ -1,5 +1,5 @@
 // What the services have agreed about a project beside its messages: three tasks, one after the other, one agent.
-import { derivedId } from './service.ts'
+import { derivedId } from 'treatyjs/packs/agent-platform'
 
 /** The tasks of every project, in order. */
 export const steps = ['prepare', 'analyse', 'report'] as const

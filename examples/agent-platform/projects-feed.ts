@@ -1,6 +1,7 @@
 // The front desk of the project coordinator: opens the projects that customers have asked for, each once.
 import type { Bus, Store } from 'treatyjs'
-import { derivedId, derivedNumber } from './service.ts'
+import { type AgentPlatform, derivedId } from 'treatyjs/packs/agent-platform'
+import { derivedNumber } from './service.ts'
 
 /** How many projects there are to do; the same ones at every start. */
 const projectCount = 12
@@ -25,7 +26,7 @@ const pick = <Item>(list: readonly Item[], ...parts: string[]): Item =>
 
 /** What `treaty start` hands to a feed. */
 interface Feed {
-  readonly bus: Bus
+  readonly bus: Bus<AgentPlatform>
   readonly store: Store
   readonly signal: AbortSignal
   report(text: string): void

@@ -2,18 +2,7 @@
 import { executionWorkflowId, planningId } from './project-plan.ts'
 import { type Handle, runService } from './service.ts'
 
-interface Execution {
-  execution_id: string
-  agent_id: string
-  task_id: string
-  status: string
-  execution_time_ms: number
-}
-
-const startPlanning: Handle<{ project_id: string; name: string }> = async (
-  { data },
-  { publish },
-) => {
+const startPlanning: Handle<'project.created'> = async ({ data }, { publish }) => {
   const { project_id, name } = data
   await publish('workflow.started', {
     workflow_id: planningId(project_id),
@@ -23,7 +12,7 @@ const startPlanning: Handle<{ project_id: string; name: string }> = async (
   })
 }
 
-const endPlanning: Handle<{ project_id: string }> = async (
+const endPlanning: Handle<'project.execution_started'> = async (
   { data: { project_id } },
   { publish },
 ) => {
@@ -37,10 +26,7 @@ const endPlanning: Handle<{ project_id: string }> = async (
   })
 }
 
-const startExecution: Handle<{ agent_id: string; task_id: string }> = async (
-  message,
-  { publish },
-) => {
+const startExecution: Handle<'agent.task_assigned'> = async (message, { publish }) => {
   const { agent_id, task_id } = message.data
   await publish('workflow.started', {
     workflow_id: executionWorkflowId(task_id),
@@ -50,7 +36,7 @@ const startExecution: Handle<{ agent_id: string; task_id: string }> = async (
   })
 }
 
-const endPlan: Handle<Execution> = async ({ data }, { publish }) => {
+const endPlan: Handle<'model.execution_completed'> = async ({ data }, { publish }) => {
   const { execution_id, agent_id, task_id, status } = data
   await publish('workflow.step_completed', {
     workflow_id: executionWorkflowId(task_id),
@@ -62,7 +48,7 @@ const endPlan: Handle<Execution> = async ({ data }, { publish }) => {
   })
 }
 
-const endTool: Handle<Execution> = async ({ data }, { publish }) => {
+const endTool: Handle<'tool.execution_completed'> = async ({ data }, { publish }) => {
   const { execution_id, agent_id, task_id, status } = data
   const workflow_id = executionWorkflowId(task_id)
   await publish('workflow.step_completed', {

@@ -3,10 +3,25 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
-import { type HandlerContext, type Message, openBus } from 'treatyjs'
+import { type Handler, type HandlerContext, type Handlers, type Message, openBus } from 'treatyjs'
+import { type AgentPlatform, derivedId } from 'treatyjs/packs/agent-platform'
 
-/** Handles one event of the consumer. */
-export type Handle<Data> = (message: Message<Data>, context: ServiceContext) => Promise<void>
+type Events = AgentPlatform['events']
+/** Names of the events of the platform. */
+export type EventName = keyof Events & string
+/** Names of the services, which are the consumers of the contract. */
+export type ServiceName = keyof AgentPlatform['consumers']
+
+/** Handles one event. */
+export type Handle<E extends EventName> = (
+  message: Message<Events[E]>,
+  context: ServiceContext,
+) => Promise<void>
+
+/** One handler for each event that the contract lists for the service, no fewer and no more; or one for all. */
+export type HandlersOf<S extends ServiceName> =
+  | { readonly [E in AgentPlatform['consumers'][S]]: Handle<E> }
+  | { readonly '*': Handle<AgentPlatform['consumers'][S]> }
 
 /** What a handler of a service can do. */
 export interface ServiceContext {
@@ -16,21 +31,13 @@ export interface ServiceContext {
    * Publishes, under an id made from the message that is being handled, the event and `which`: a message that is
    * handed out again after a crash publishes the same ids again, and the bus knows them.
    */
-  publish(event: string, data: object, which?: string): Promise<void>
+  publish<E extends EventName>(event: E, data: Events[E], which?: string): Promise<void>
   /** Runs SQL inside the transaction that acknowledges the message: both happen, or neither. */
   commit(effect: (database: DatabaseSync) => void): void
 }
 
 /** Time that a service gets to finish what it has begun. */
 const drainMs = 5000
-
-/** A UUID that is the same for the same parts, today and after a crash. */
-export function derivedId(...parts: readonly string[]): string {
-  const bytes = createHash('sha256').update(parts.join('\n')).digest()
-  bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f)
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f)
-  return bytes.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
-}
 
 /** A whole number from 0 to `below` - 1 that depends on the parts alone: luck that comes out the same again. */
 export function derivedNumber(below: number, ...parts: readonly string[]): number {
@@ -67,12 +74,12 @@ export function openState(tables: string): State {
 }
 
 /** Starts a service: consumes, says that it is up, and ends on SIGTERM or when whoever started it is gone. */
-export async function runService(
-  name: string,
-  handlers: Readonly<Record<string, Handle<never>>>,
+export async function runService<S extends ServiceName>(
+  name: S,
+  handlers: HandlersOf<S>,
   options: { readonly announces?: boolean } = {},
 ): Promise<void> {
-  const bus = await openBus({
+  const bus = await openBus<AgentPlatform>({
     contracts: fileURLToPath(new URL('../../contracts/agent-platform', import.meta.url)),
     transport,
     service: name,
@@ -87,12 +94,7 @@ export async function runService(
   // The supervisor holds the other end of standard input: it closes also when the supervisor is killed.
   if (process.env.TREATY_SUPERVISED !== undefined) process.stdin.resume().once('close', end)
 
-  const bound = Object.entries(handlers).map(([event, handle]) => [
-    event,
-    (message: Message, context: HandlerContext) =>
-      handle(message as Message<never>, serviceContext(message, context)),
-  ])
-  await bus.consume(name, Object.fromEntries(bound), { concurrency: 8 })
+  await bus.consume(name, withServiceContext(handlers), { concurrency: 8 })
   if (options.announces === false) return
   await bus.publish('system.service_started', {
     service_id: name,
@@ -108,7 +110,22 @@ export async function runService(
   })
 }
 
-function serviceContext(message: Message, context: HandlerContext): ServiceContext {
+/** The same handlers as the bus calls them. */
+function withServiceContext<S extends ServiceName>(
+  handlers: HandlersOf<S>,
+): Handlers<AgentPlatform, S> {
+  const bound = Object.entries<Handle<never>>(handlers).map(([event, handle]) => {
+    const handler: Handler<never, AgentPlatform> = (message, context) =>
+      handle(message, serviceContext(message, context))
+    return [event, handler] as const
+  })
+  return Object.fromEntries(bound) as unknown as Handlers<AgentPlatform, S>
+}
+
+function serviceContext(
+  message: Message<unknown>,
+  context: HandlerContext<AgentPlatform>,
+): ServiceContext {
   return {
     attempt: context.attempt,
     async publish(event, data, which = '') {

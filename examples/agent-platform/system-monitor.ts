@@ -1,8 +1,9 @@
 // Keeps a ledger of its own: how often each event came, and the latest state of everything. A row changes in the
 // transaction that acknowledges its message, so the ledger is right to the last message, whatever crashes.
-import type { Message } from 'treatyjs'
-import { openState, runService, type ServiceContext } from './service.ts'
+import type { AgentPlatform } from 'treatyjs/packs/agent-platform'
+import { type Handle, openState, runService } from './service.ts'
 
+type Watched = AgentPlatform['consumers']['system-monitor']
 type Facts = Readonly<Record<string, unknown>>
 
 openState(`
@@ -32,12 +33,9 @@ function stateOf(type: string, data: Facts): readonly [subject: string, state: s
   }
 }
 
-async function keep(
-  { type, timestamp, data }: Message<Facts>,
-  context: ServiceContext,
-): Promise<void> {
-  const state = stateOf(type, data)
-  context.commit((database) => {
+const keep: Handle<Watched> = async ({ type, timestamp, data }, { commit }) => {
+  const state = stateOf(type, { ...data })
+  commit((database) => {
     database
       .prepare(
         'insert into system_monitor_counts values (?, 1) on conflict (event) do update set count = count + 1',

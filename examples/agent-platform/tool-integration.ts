@@ -1,14 +1,16 @@
 // Runs the tool that carries out what a model has planned.
-import { derivedId, derivedNumber, type Handle, runService, work } from './service.ts'
+import { derivedId } from 'treatyjs/packs/agent-platform'
+import { derivedNumber, type Handle, runService, work } from './service.ts'
 
-interface Step {
-  next_step?: string | null
-  result: { agent_id: string; task_id: string }
+/** What the steps of a workflow hand on in their open result. */
+interface Run {
+  agent_id: string
+  task_id: string
 }
 
-const runTool: Handle<Step> = async ({ data }, { publish }) => {
+const runTool: Handle<'workflow.step_completed'> = async ({ data }, { publish }) => {
   if (data.next_step !== 'run_tool') return
-  const { agent_id, task_id } = data.result
+  const { agent_id, task_id } = data.result as unknown as Run
   const execution_id = derivedId('run', 'tool', task_id)
   const tool_id = 'data_cleaner'
   await publish('tool.execution_requested', {
