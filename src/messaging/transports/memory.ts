@@ -3,7 +3,10 @@ import { createBroker } from './sqlite/broker.ts'
 import { embeddedCapabilities } from './sqlite/index.ts'
 
 export interface MemoryTransportOptions extends TransportOptions {
-  /** Transports of one name in one process share their messages, until the last of them closes. Default: private. */
+  /**
+   * Transports of one name in one process share their messages, until the last of them closes.
+   * Default: private.
+   */
   readonly name?: string
   /** Largest body of one message, in bytes. Default 16 MiB. */
   readonly messageBytesMax?: number

@@ -4,6 +4,7 @@ import { type Random, systemRandom } from '../../../core/random.ts'
 import { type Durability, mapSqliteError, openSqliteFile } from '../../../store/index.ts'
 import type {
   Capabilities,
+  DeliverySink,
   SubscriptionSpec,
   Transport,
   TransportOptions,
@@ -18,7 +19,10 @@ import { createSession, type Session } from './session.ts'
 import { createStats } from './stats.ts'
 import { ensureTopology } from './topology.ts'
 
-/** Milliseconds that one statement blocks for a lock; the waiting proper is done without blocking. */
+/**
+ * Milliseconds that one statement blocks for a lock; the waiting proper is done without
+ * blocking.
+ */
 const busyTimeoutMs = 50
 
 export interface BrokerOptions extends TransportOptions {
@@ -40,119 +44,126 @@ interface Opened {
   readonly stats: ReturnType<typeof createStats>
 }
 
+/** Where a transport is in its life. */
+interface Life {
+  readonly options: BrokerOptions
+  readonly errorListeners: Set<(error: TreatyError) => void>
+  connecting: Promise<Opened> | undefined
+  opened: Opened | undefined
+  closing: Promise<void> | undefined
+  /** Ends the waiting of a close that is under way. */
+  hurry: (() => void) | undefined
+  isEnded: boolean
+}
+
 /** The embedded broker behind the port: the same engine for a file and for memory. */
 export function createBroker(options: BrokerOptions): Transport {
-  const errorListeners = new Set<(error: TreatyError) => void>()
-  let connecting: Promise<Opened> | undefined
-  let opened: Opened | undefined
-  let closing: Promise<void> | undefined
-  let hurry: (() => void) | undefined
-  let isEnded = false
-
-  const reportError = (error: TreatyError) => {
-    for (const listener of errorListeners) listener(error)
+  const life: Life = {
+    options,
+    errorListeners: new Set(),
+    connecting: undefined,
+    opened: undefined,
+    closing: undefined,
+    hurry: undefined,
+    isEnded: false,
   }
-  const use = (): Opened => {
-    if (isEnded) throw closedError(options.name)
-    if (opened === undefined) {
-      throw new TreatyError(
-        'TRANSPORT_NOT_CONNECTED',
-        `the transport ${options.name} is not open`,
-        {
-          hint: 'Call connect and wait for it before anything else.',
-        },
-      )
-    }
-    return opened
-  }
-  const useForIntake = (): Opened => {
-    if (closing !== undefined) throw closedError(options.name)
-    return use()
-  }
-  const read = async <T>(work: (open: Opened) => T | Promise<T>): Promise<T> => {
-    const open = use()
-    try {
-      return await work(open)
-    } catch (error) {
-      throw mapSqliteError(error, options.path)
-    }
-  }
-
-  async function end(drainMs: number): Promise<void> {
-    const open = opened ?? (await connecting?.catch(() => undefined))
-    if (open !== undefined) {
-      for (const local of open.session.engine.local.all.values()) {
-        for (const subscription of local.subscriptions) subscription.isStopped = true
-      }
-      const early = new Promise<void>((resolve) => {
-        hurry = resolve
-      })
-      await Promise.race([open.session.drained(drainMs), early])
-      isEnded = true
-      await open.session.end()
-    }
-    isEnded = true
-  }
-
   return {
     name: options.name,
     capabilities: options.capabilities,
-    async connect(signal) {
-      signal?.throwIfAborted()
-      if (closing !== undefined) throw closedError(options.name)
-      connecting ??= open(options, reportError)
-      try {
-        opened = await connecting
-      } catch (error) {
-        connecting = undefined
-        throw error
-      }
-    },
-    close({ drainMs }) {
-      // A second call that wants to wait no longer ends the waiting of the first.
-      if (closing !== undefined && drainMs <= 0) hurry?.()
-      closing ??= end(drainMs)
-      return closing
-    },
+    connect: (signal) => connect(life, signal),
+    close: ({ drainMs }) => close(life, drainMs),
     async ensure(topology, mode) {
-      const { session } = useForIntake()
-      if (mode === 'verify') {
-        return read(() => verifyOnly(session, topology))
-      }
-      return session.intake.inTurn((turn) =>
-        ensureTopology(session.engine, turn, { topology, mode }),
-      )
+      const { engine, intake } = openForIntake(life).session
+      return intake.inTurn((turn) => ensureTopology(engine, turn, { topology, mode }))
     },
     async publish(records, signal) {
-      return use().session.intake.publish(records, signal)
+      return open(life).session.intake.publish(records, signal)
     },
-    async subscribe(spec, sink) {
-      const { session } = useForIntake()
-      await requireGroup(session, spec)
-      const subscription = session.engine.local.add(spec.group, sink)
-      session.subscribersChanged()
-      return subscriptionOf(session, subscription)
-    },
+    subscribe: (spec, sink) => subscribe(life, spec, sink),
     async settle(settlements) {
       // What was out when the transport closed was given back: it is with others now.
-      if (isEnded) return settlements.map(() => ({ ok: false, reason: 'lost' }) as const)
-      return use().session.intake.settle(settlements)
+      if (life.isEnded) return settlements.map(() => ({ ok: false, reason: 'lost' }) as const)
+      return open(life).session.intake.settle(settlements)
     },
-    dead: {
-      list: (filter, page) => read(({ dead }) => dead.list(filter, page)),
-      get: (id) => read(({ dead }) => dead.get(id)),
-      replay: (id) => read(({ dead }) => dead.replay(id)),
-      discard: (id) => read(({ dead }) => dead.discard(id)),
-      count: (filter) => read(({ dead }) => dead.count(filter)),
-      put: (letter) => read(({ dead }) => dead.put(letter)),
-    },
-    stats: () => read(({ stats }) => stats()),
-    browse: (query) => read(({ session }) => browse(session.engine, query)),
-    inboxSeen: (group, keys) => read(({ session }) => seenKeys(session, group, keys)),
+    dead: deadLettersOf(life),
+    stats: () => read(life, ({ stats }) => stats()),
+    browse: (query) => read(life, ({ session }) => browse(session.engine, query)),
+    inboxSeen: (group, keys) => read(life, ({ session }) => seenKeys(session, group, keys)),
     onError(listener) {
-      errorListeners.add(listener)
+      life.errorListeners.add(listener)
     },
   }
+}
+
+function open({ options, opened, isEnded }: Life): Opened {
+  if (isEnded) throw closedError(options.name)
+  if (opened !== undefined) return opened
+  throw new TreatyError('TRANSPORT_NOT_CONNECTED', `the transport ${options.name} is not open`, {
+    hint: 'Call connect and wait for it before anything else.',
+  })
+}
+
+/** As {@link open}, for what may not begin any more once close was called. */
+function openForIntake(life: Life): Opened {
+  if (life.closing !== undefined) throw closedError(life.options.name)
+  return open(life)
+}
+
+async function read<T>(life: Life, work: (opened: Opened) => T | Promise<T>): Promise<T> {
+  const opened = open(life)
+  try {
+    return await work(opened)
+  } catch (error) {
+    throw mapSqliteError(error, life.options.path)
+  }
+}
+
+function deadLettersOf(life: Life): Transport['dead'] {
+  return {
+    list: (filter, page) => read(life, ({ dead }) => dead.list(filter, page)),
+    get: (id) => read(life, ({ dead }) => dead.get(id)),
+    replay: (id) => read(life, ({ dead }) => dead.replay(id)),
+    discard: (id) => read(life, ({ dead }) => dead.discard(id)),
+    count: (filter) => read(life, ({ dead }) => dead.count(filter)),
+    put: (letter) => read(life, ({ dead }) => dead.put(letter)),
+  }
+}
+
+async function connect(life: Life, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted()
+  if (life.closing !== undefined) throw closedError(life.options.name)
+  life.connecting ??= openDatabase(life)
+  try {
+    life.opened = await life.connecting
+  } catch (error) {
+    life.connecting = undefined
+    throw error
+  }
+}
+
+function close(life: Life, drainMs: number): Promise<void> {
+  // A second call that wants to wait no longer ends the waiting of the first.
+  if (life.closing !== undefined && drainMs <= 0) life.hurry?.()
+  life.closing ??= end(life, drainMs)
+  return life.closing
+}
+
+async function end(life: Life, drainMs: number): Promise<void> {
+  // What cannot be opened needs no closing; its error went to the caller of connect.
+  const opened = life.opened ?? (await life.connecting?.catch(() => undefined))
+  if (opened !== undefined) {
+    const { session } = opened
+    for (const local of session.engine.local.all.values()) {
+      for (const subscription of local.subscriptions) subscription.isStopped = true
+    }
+    const early = new Promise<void>((resolve) => {
+      life.hurry = resolve
+    })
+    await Promise.race([session.drained(drainMs), early])
+    life.isEnded = true
+    await session.end()
+  }
+  life.isEnded = true
 }
 
 function closedError(name: string): TreatyError {
@@ -161,10 +172,8 @@ function closedError(name: string): TreatyError {
   })
 }
 
-async function open(
-  options: BrokerOptions,
-  reportError: (error: TreatyError) => void,
-): Promise<Opened> {
+async function openDatabase(life: Life): Promise<Opened> {
+  const { options, errorListeners } = life
   const { path, durability, clock = systemClock } = options
   const file = openSqliteFile(path, {
     clock,
@@ -180,7 +189,9 @@ async function open(
     busyWaitMs: options.busyWaitMs ?? defaults.busyWaitMs,
     messageBytesMax: options.capabilities.messageBytesMax,
     processes: options.processes ?? createProcessTable(),
-    reportError,
+    reportError(error) {
+      for (const listener of errorListeners) listener(error)
+    },
   })
   try {
     await session.start()
@@ -192,11 +203,16 @@ async function open(
   return { session, dead, stats: createStats(session.engine) }
 }
 
-/** Looks only, in a transaction that changes nothing, so that the topology is of one moment. */
-function verifyOnly(session: Session, topology: Parameters<Transport['ensure']>[0]) {
-  return session.intake.inTurn((turn) =>
-    ensureTopology(session.engine, turn, { topology, mode: 'verify' }),
-  )
+async function subscribe(
+  life: Life,
+  spec: SubscriptionSpec,
+  sink: DeliverySink,
+): Promise<TransportSubscription> {
+  const { session } = openForIntake(life)
+  await requireGroup(session, spec)
+  const subscription = session.engine.local.add(spec.group, sink)
+  session.subscribersChanged()
+  return subscriptionOf(session, subscription)
 }
 
 async function requireGroup(session: Session, { group }: SubscriptionSpec): Promise<void> {

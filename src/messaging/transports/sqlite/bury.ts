@@ -15,7 +15,10 @@ export interface EndingRow {
   readonly firstFailedAt: number | null
 }
 
-/** After the row was deleted: counts it, lets the message go if nobody needs it, and the next of its chain come. */
+/**
+ * After the row was deleted: counts it, lets the message go if nobody needs it, and the next of
+ * its chain come.
+ */
 export function finishRow(
   engine: Engine,
   turn: Turn,
@@ -48,7 +51,10 @@ function isSingleGroup(topic: Topic | undefined): boolean {
   return topic !== undefined && topic.subscriptions.length === 1
 }
 
-/** The chain has lost its holder: its first row is next, unless that one is dead and waits for a person. */
+/**
+ * The chain has lost its holder: its first row is next, unless that one is dead and waits for a
+ * person.
+ */
 export function promoteNext(
   engine: Engine,
   turn: Turn,
@@ -73,7 +79,8 @@ export function resumeChain(
   if (head === undefined || head[1] !== rowState.blocked) return
   const holder = engine.file
     .prepare(
-      `SELECT 1 FROM bus_delivery WHERE grp = ? AND chain = ? AND chain IS NOT NULL
+      `SELECT 1 FROM bus_delivery INDEXED BY bus_delivery_chain
+       WHERE grp = ? AND chain = ? AND chain IS NOT NULL
        AND state IN (${rowState.ready}, ${rowState.leased}, ${rowState.delayed}) LIMIT 1`,
     )
     .get(at.groupId, at.chain)

@@ -29,7 +29,8 @@ function claimGroup(engine: Engine, turn: Turn, at: { local: LocalGroup; group: 
     const rows = pickReady(engine, { local, group, wanted })
     const ended = rows.filter((row) => !handOut(engine, turn, { local, group, row })).length
     budget -= rows.length
-    // Rows that ended here, expired for example, may have freed the next of their chains: look again.
+    // Rows that ended here, expired for example, may have freed the next of their chains: look
+    // again.
     if (rows.length < wanted && ended === 0) {
       turn.drained.add(local)
       turn.readied.delete(group.id)
@@ -106,7 +107,8 @@ function handOut(
   const [seq, , attempts, deliveries, releases, chain, expiresAt, firstFailedAt] = row
   const stored = readRecord(engine, turn, seq)
   if (stored === undefined) {
-    // A message without its row cannot be handed to anybody; left alone it would be claimed for ever.
+    // A message without its row cannot be handed to anybody; left alone it would be claimed for
+    // ever.
     engine.sql.deleteDelivery.run(group.id, seq)
     return false
   }

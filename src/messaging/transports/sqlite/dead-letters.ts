@@ -175,7 +175,9 @@ function deleteLetter(engine: Engine, no: number): void {
   engine.file.prepare('DELETE FROM bus_dead_body WHERE no = ?').run(no)
 }
 
-/** Refused before it reached a consumer, so it reaches them all now, as if it had just been sent. */
+/**
+ * Refused before it reached a consumer, so it reaches them all now, as if it had just been sent.
+ */
 function publishAnew(engine: Engine, turn: Turn, found: FoundLetter): void {
   const { letter, record } = found
   if (!engine.topology.topics.has(letter.address)) {

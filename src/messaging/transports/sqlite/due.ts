@@ -16,7 +16,10 @@ type ExpiredRow = readonly [
 /** Rows of one group that one turn wakes at most. */
 const rowsMax = 1000
 
-/** Ends what has expired, and makes the delayed rows ready whose time has come, in groups served here. */
+/**
+ * Ends what has expired, and makes the delayed rows ready whose time has come, in groups served
+ * here.
+ */
 export function claimDue(engine: Engine, turn: Turn): void {
   if (engine.nextDueAt !== undefined && engine.nextDueAt > turn.now) return
   if (engine.local.all.size === 0) return
@@ -81,7 +84,8 @@ function joinChain(engine: Engine, turn: Turn, row: { groupId: number; seq: numb
 
 /**
  * When the next delayed row of a group served here falls due, or the next message expires;
- * undefined: there is none. A process without subscribers leaves both to the others, and to its upkeep.
+ * undefined: there is none. A process without subscribers leaves both to the others, and to its
+ * upkeep.
  */
 export function nextDue(engine: Engine): number | undefined {
   if (engine.nextDueAt === undefined) engine.nextDueAt = lookUpNextDue(engine)

@@ -50,10 +50,12 @@ export function embeddedCapabilities(messageBytesMax = messageBytesMaxDefault): 
 }
 
 /**
- * The embedded broker: a durable bus in one SQLite file, shared by any number of processes on one machine.
+ * The embedded broker: a durable bus in one SQLite file, shared by any number of processes on one
+ * machine.
  *
  * Publishes, settlements and leases of one turn of the event loop share a transaction and its
- * sync to disk. Order of a key is kept through retries and, with `onDead: block`, through dead letters.
+ * sync to disk. Order of a key is kept through retries and, with `onDead: block`, through dead
+ * letters.
  */
 export function createSqliteTransport(options: SqliteTransportOptions): Transport {
   const { messageBytesMax, ...rest } = options

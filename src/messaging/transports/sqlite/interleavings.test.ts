@@ -71,7 +71,10 @@ interface Peer {
 
 let worlds = 0
 
-/** Two transports, a group that blocks at the dead and one that goes on, and what became of each message. */
+/**
+ * Two transports, a group that blocks at the dead and one that goes on, and what became of each
+ * message.
+ */
 async function openWorld() {
   worlds += 1
   const path = `memory:interleavings-${worlds}`
@@ -181,7 +184,9 @@ async function play(world: World, peers: Peer[], step: Step): Promise<void> {
   }
 }
 
-/** `deliveries = handled + skipped + dead + expired + waiting`, and waiting is what the rows say. */
+/**
+ * `deliveries = handled + skipped + dead + expired + waiting`, and waiting is what the rows say.
+ */
 async function checkLedger(world: World, peer: Peer): Promise<void> {
   const { counts } = await peer.scene.transport.stats()
   const file = openSqliteFile(world.path)

@@ -9,7 +9,10 @@ export interface LocalSubscription {
   isStopped: boolean
 }
 
-/** A group that has, or had, subscribers in this process. By name: an ephemeral group may be made anew. */
+/**
+ * A group that has, or had, subscribers in this process. By name: an ephemeral group may be made
+ * anew.
+ */
 export interface LocalGroup {
   readonly name: string
   readonly subscriptions: LocalSubscription[]

@@ -4,7 +4,9 @@ import type { Engine, Turn } from './engine.ts'
 import { isGone, type ProcessTable, readOtherOwners, removeOwner } from './owners.ts'
 import { refresh } from './topology.ts'
 
-/** Rows of one kind that one round of upkeep handles at most, so that it never stops the traffic. */
+/**
+ * Rows of one kind that one round of upkeep handles at most, so that it never stops the traffic.
+ */
 const rowsMax = 1000
 
 /**
@@ -54,7 +56,8 @@ const pauseMsMin = 1000
 
 /**
  * Milliseconds until a private database needs upkeep again: when the next kept message or dead
- * letter has had its time. Never longer than the shortest retention, so that what comes later is in time too.
+ * letter has had its time. Never longer than the shortest retention, so that what comes later is in
+ * time too.
  */
 export function pauseBeforeUpkeep(engine: Engine, now: number): number {
   const { file, topology } = engine
@@ -117,7 +120,10 @@ function findExpired(engine: Engine, now: number): Upkeep | undefined {
   return (turn) => void expireDue(engine, turn)
 }
 
-/** Retained messages whose time is over go, or are left to the last group that still works on them. */
+/**
+ * Retained messages whose time is over go, or are left to the last group that still works on
+ * them.
+ */
 function findOldMessages(engine: Engine, now: number): Upkeep | undefined {
   const old = engine.file.prepare(
     'SELECT seq FROM bus_log WHERE kept = 1 AND topic = ? AND published_at < ? LIMIT ?',

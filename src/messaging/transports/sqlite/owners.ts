@@ -60,7 +60,10 @@ export function createProcessTable(): ProcessTable {
   }
 }
 
-/** True when the owner can settle nothing any more: its lease has passed, or its process is provably gone. */
+/**
+ * True when the owner can settle nothing any more: its lease has passed, or its process is
+ * provably gone.
+ */
 export function isGone(owner: OwnerRow, processes: ProcessTable, now: number): boolean {
   if (now >= owner.leaseUntil) return true
   if (owner.machine === '' || owner.machine !== processes.machine) return false
@@ -112,7 +115,10 @@ export function registerOwner(engine: Engine, turn: Turn, processes: ProcessTabl
   })
 }
 
-/** Renews our lease when a third of it has gone. False: our row is not there any more, others have our work. */
+/**
+ * Renews our lease when a third of it has gone. False: our row is not there any more, others
+ * have our work.
+ */
 export function renewOwner(engine: Engine, turn: Turn): boolean {
   const known = engine.sql.readOwner.get(engine.ownerId)
   if (known === undefined) return false

@@ -63,7 +63,9 @@ function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyErro
   )
 }
 
-/** Stores one record and gives every group its delivery. Errors of the record itself are results. */
+/**
+ * Stores one record and gives every group its delivery. Errors of the record itself are results.
+ */
 export function publishRecord(engine: Engine, turn: Turn, record: OutgoingRecord): PublishResult {
   try {
     return storeRecord(engine, turn, record, prepareRecord(engine, record))
@@ -152,7 +154,10 @@ function route(engine: Engine, turn: Turn, sent: { topic: Topic; routed: Routed 
   return isWanted
 }
 
-/** One group's delivery row. False: the group does not take this type, and it was counted as skipped. */
+/**
+ * One group's delivery row. False: the group does not take this type, and it was counted as
+ * skipped.
+ */
 export function insertDelivery(
   engine: Engine,
   turn: Turn,

@@ -19,11 +19,14 @@ export const rowState = {
 /**
  * A message is one row of `bus_log`; what one group still has to do with it is one row of
  * `bus_delivery`, which is deleted when done. A *chain* is what must stay in order: the messages of
- * one key of one channel (or all of a channel) within a group. Of each chain one row, its holder, is not
+ * one key of one channel (or all of a channel) within a group. Of each chain one row, its holder,
+ * is not
  * blocked; the index `bus_delivery_chain` finds the next when the holder goes.
  *
- * The partial indexes are kept narrow on purpose: an unkeyed message without time to live costs only
- * the primary key and, while it is ready, `bus_delivery_ready`, which has exactly the order of claims.
+ * The partial indexes are kept narrow on purpose: an unkeyed message without time to live costs
+ * only
+ * the primary key and, while it is ready, `bus_delivery_ready`, which has exactly the order of
+ * claims.
  */
 const tables = `
   CREATE TABLE bus_meta (

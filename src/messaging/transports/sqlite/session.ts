@@ -1,23 +1,20 @@
-import type { Clock, TimerHandle } from '../../../core/clock.ts'
+import type { Clock } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { createIdSource } from '../../../core/ids.ts'
 import type { Random } from '../../../core/random.ts'
 import { mapSqliteError, type SqliteFile } from '../../../store/index.ts'
 import { type CommitLoop, createCommitLoop } from './commit-loop.ts'
-import { nextDue } from './due.ts'
-import { type Engine, nowMs } from './engine.ts'
+import type { Engine } from './engine.ts'
 import { createIntake, type Intake } from './intake.ts'
 import { createLocalGroups, hasCredit } from './local-groups.ts'
-import { findGoneOwners, findUpkeep, newCursors, pauseBeforeUpkeep } from './maintenance.ts'
+import { findGoneOwners } from './maintenance.ts'
 import { forgetOwner, type ProcessTable } from './owners.ts'
 import { createRecordCache } from './records.ts'
 import { prepareStatements } from './statements.ts'
 import { createTally } from './tally.ts'
+import { createDueTimer, createUpkeepTimer, type SessionTimer } from './timers.ts'
 import { noTopology, readTopology } from './topology-view.ts'
 import { runTurn } from './turn.ts'
-
-/** Longest pause between two rounds of upkeep: what a killed process had out is free again soon after. */
-const upkeepMs = 1000
 
 export interface SessionOptions {
   readonly file: SqliteFile
@@ -30,7 +27,10 @@ export interface SessionOptions {
   readonly reportError: (error: TreatyError) => void
 }
 
-/** The time between connect and close: the engine at work, its timers and its ear for other processes. */
+/**
+ * The time between connect and close: the engine at work, its timers and its ear for other
+ * processes.
+ */
 export interface Session {
   readonly engine: Engine
   readonly loop: CommitLoop
@@ -45,88 +45,31 @@ export interface Session {
   end(): Promise<void>
 }
 
+/** What the parts of a session share. */
+interface Parts extends Pick<Session, 'engine' | 'loop' | 'intake'> {
+  readonly due: SessionTimer
+  readonly upkeep: SessionTimer
+  readonly drainWaiters: (() => void)[]
+}
+
 export function createSession(options: SessionOptions): Session {
-  const { file, clock, processes, reportError } = options
+  const { file, processes, reportError } = options
   const engine = createEngine(options)
+  const drainWaiters: (() => void)[] = []
   const loop = createCommitLoop({
-    clock,
-    random: options.random,
-    busyWaitMs: options.busyWaitMs,
-    reportError,
+    ...options,
     turn(work) {
       const { turn } = runTurn(engine, processes, work)
-      armDue()
+      due.arm()
       if (engine.leases.size === 0) for (const wake of drainWaiters.splice(0)) wake()
       return { wantsMore: turn.hasMore }
     },
   })
   const intake = createIntake(engine, loop)
-  const cursors = newCursors()
-  const drainWaiters: (() => void)[] = []
-  let upkeepTimer: TimerHandle | undefined
-  let isUpkeepQueued = false
-  let dueTimer: TimerHandle | undefined
-  let dueArmedFor: number | undefined
+  const due = createDueTimer(engine, loop.wake)
+  const upkeep = createUpkeepTimer(engine, { intake, processes, report: reportError })
+  const parts: Parts = { engine, loop, intake, due, upkeep, drainWaiters }
   let stopListening: () => void = () => undefined
-
-  function armDue(): void {
-    const dueAt = nextDue(engine)
-    if (dueAt === dueArmedFor) return
-    disarmDue()
-    if (dueAt === undefined) return
-    dueArmedFor = dueAt
-    dueTimer = clock.setTimeout(
-      () => {
-        dueTimer = undefined
-        dueArmedFor = undefined
-        loop.wake()
-      },
-      Math.max(1, dueAt - nowMs(clock)),
-    )
-  }
-  function disarmDue(): void {
-    if (dueTimer !== undefined) clock.clearTimeout(dueTimer)
-    dueTimer = undefined
-    dueArmedFor = undefined
-  }
-
-  function armUpkeep(): void {
-    if (upkeepTimer !== undefined) clock.clearTimeout(upkeepTimer)
-    upkeepTimer = clock.setTimeout(() => {
-      upkeep()
-      armUpkeep()
-    }, upkeepPause(engine))
-    // A process that only publishes may end when it has nothing else to do; a consumer stays.
-    if (engine.local.all.size === 0) unref(upkeepTimer)
-  }
-  function upkeep(): void {
-    if (isUpkeepQueued) return
-    try {
-      const run = findUpkeep(engine, processes, { now: nowMs(clock), cursors })
-      if (run === undefined) return
-      isUpkeepQueued = true
-      intake.inTurn(run).then(upkeepDone, (error) => {
-        upkeepDone()
-        reportError(error)
-      })
-    } catch (error) {
-      reportError(mapSqliteError(error, file.path))
-    }
-  }
-  function upkeepDone(): void {
-    isUpkeepQueued = false
-  }
-
-  /** Somebody else has committed: is there something for us? Found out by reading, without the lock. */
-  function notice(): void {
-    try {
-      lookAround(engine)
-      armDue()
-      if (hasWork(engine)) loop.wake()
-    } catch (error) {
-      reportError(mapSqliteError(error, file.path))
-    }
-  }
 
   return {
     engine,
@@ -134,86 +77,34 @@ export function createSession(options: SessionOptions): Session {
     intake,
     async start() {
       await intake.inTurn((turn) => findGoneOwners(engine, processes, turn.now)?.(turn))
-      stopListening = file.onChange(notice)
-      armUpkeep()
+      stopListening = file.onChange(() => notice(parts))
+      upkeep.arm()
     },
     subscribersChanged() {
       engine.nextDueAt = undefined
-      armDue()
-      armUpkeep()
+      due.arm()
+      upkeep.arm()
     },
-    async drained(drainMs) {
-      if (engine.leases.size === 0 || drainMs <= 0) return
-      await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(resolve, drainMs)
-        drainWaiters.push(() => {
-          clock.clearTimeout(timer)
-          resolve()
-        })
-      })
-    },
-    async end() {
+    drained: (drainMs) => untilDrained(parts, drainMs),
+    end() {
       stopListening()
-      if (upkeepTimer !== undefined) clock.clearTimeout(upkeepTimer)
-      try {
-        await loop.drain()
-        await intake.inTurn((turn) => {
-          // A session of nothing but failures has no row: then there is nothing to leave.
-          if (engine.ownerId !== 0) forgetOwner(engine, turn)
-        })
-      } catch (error) {
-        // What is out comes free when others see that our lease or our process has ended.
-        reportError(mapSqliteError(error, file.path))
-      }
-      for (const lease of engine.leases) lease.isLive = false
-      engine.leases.clear()
-      disarmDue()
-      loop.stop(new TreatyError('BUS_CLOSED', 'the transport was closed'))
-      file.close()
+      return endSession(parts)
     },
   }
 }
 
-function createEngine(options: SessionOptions): Engine {
-  const { file, clock, leaseMs, messageBytesMax, reportError } = options
-  return {
-    file,
-    sql: prepareStatements(file),
-    clock,
-    newId: createIdSource(clock),
-    tally: createTally(file),
-    records: createRecordCache(),
-    local: createLocalGroups(),
-    leases: new Set(),
-    leaseMs,
-    messageBytesMax,
-    reportError,
-    onLeasesLost(count) {
-      reportError(
-        new TreatyError(
-          'LEASES_LOST',
-          `${count} deliveries were handed to others because this process was silent for longer than its lease`,
-          {
-            hint: 'Keep handlers from blocking the event loop, or raise leaseMs.',
-            details: { count },
-          },
-        ),
-      )
-    },
-    ephemeral: new Map(),
-    topology: noTopology,
-    ownerId: 0,
-    renewedAt: 0,
-    seenGeneration: -1,
-    nextDueAt: Number.POSITIVE_INFINITY,
+/**
+ * Somebody else has committed: is there something for us? Found out by reading, without the
+ * lock.
+ */
+function notice({ engine, due, loop }: Parts): void {
+  try {
+    lookAround(engine)
+    due.arm()
+    if (hasWork(engine)) loop.wake()
+  } catch (error) {
+    engine.reportError(mapSqliteError(error, engine.file.path))
   }
-}
-
-/** A private database has no neighbours, and the clock of a test may jump by weeks. */
-function upkeepPause(engine: Engine): number {
-  const isPrivate = engine.file.path === ':memory:'
-  if (isPrivate) return pauseBeforeUpkeep(engine, nowMs(engine.clock))
-  return Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4))
 }
 
 function lookAround(engine: Engine): void {
@@ -238,7 +129,62 @@ function hasWork(engine: Engine): boolean {
   return false
 }
 
-function unref(handle: TimerHandle): void {
-  if (typeof handle !== 'object' || handle === null || !('unref' in handle)) return
-  if (typeof handle.unref === 'function') handle.unref()
+async function untilDrained({ engine, drainWaiters }: Parts, drainMs: number): Promise<void> {
+  if (engine.leases.size === 0 || drainMs <= 0) return
+  await new Promise<void>((resolve) => {
+    const timer = engine.clock.setTimeout(resolve, drainMs)
+    drainWaiters.push(() => {
+      engine.clock.clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+async function endSession({ engine, loop, intake, due, upkeep }: Parts): Promise<void> {
+  upkeep.disarm()
+  try {
+    await loop.drain()
+    // A session that never came to a transaction has no row to give up.
+    if (engine.ownerId !== 0) await intake.inTurn((turn) => forgetOwner(engine, turn))
+  } catch (error) {
+    // What is out comes free when others see that our lease or our process has ended.
+    engine.reportError(mapSqliteError(error, engine.file.path))
+  }
+  for (const lease of engine.leases) lease.isLive = false
+  engine.leases.clear()
+  due.disarm()
+  loop.stop(new TreatyError('BUS_CLOSED', 'the transport was closed'))
+  engine.file.close()
+}
+
+function createEngine(options: SessionOptions): Engine {
+  const { file, clock, leaseMs, messageBytesMax, reportError } = options
+  return {
+    file,
+    sql: prepareStatements(file),
+    clock,
+    newId: createIdSource(clock),
+    tally: createTally(file),
+    records: createRecordCache(),
+    local: createLocalGroups(),
+    leases: new Set(),
+    leaseMs,
+    messageBytesMax,
+    reportError,
+    onLeasesLost: (count) => reportError(leasesLost(count)),
+    ephemeral: new Map(),
+    topology: noTopology,
+    ownerId: 0,
+    renewedAt: 0,
+    seenGeneration: -1,
+    nextDueAt: Number.POSITIVE_INFINITY,
+  }
+}
+
+function leasesLost(count: number): TreatyError {
+  return new TreatyError(
+    'LEASES_LOST',
+    `${count} deliveries were handed to others because this process was silent for longer than its lease`,
+    { hint: 'Keep handlers from blocking the event loop, or raise leaseMs.', details: { count } },
+  )
 }

@@ -17,7 +17,9 @@ export type ClaimRow = readonly [
   firstFailedAt: number | null,
 ]
 
-/** The statements of the hot path. Those that run once a second are prepared where they are used. */
+/**
+ * The statements of the hot path. Those that run once a second are prepared where they are used.
+ */
 const texts = {
   readMeta: 'SELECT next_seq, generation, topology FROM bus_meta WHERE id = 1',
   writeMeta: 'UPDATE bus_meta SET next_seq = ?, generation = ? WHERE id = 1',

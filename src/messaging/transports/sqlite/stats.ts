@@ -4,7 +4,9 @@ import { rowState } from './schema.ts'
 
 type Gauges = TransportStats['groups'][number]
 
-/** Milliseconds for which the gauges of a large backlog are given again instead of counted again. */
+/**
+ * Milliseconds for which the gauges of a large backlog are given again instead of counted again.
+ */
 const gaugesKeptMs = 500
 /** Backlogs up to this size are counted each time. */
 const backlogSmall = 20_000

@@ -1,7 +1,9 @@
 import type { SqliteFile } from '../../../store/index.ts'
 import type { CountRow } from '../../transport.ts'
 
-/** The counters of one row of the ledger; `waiting` is a gauge that moves with the delivery rows. */
+/**
+ * The counters of one row of the ledger; `waiting` is a gauge that moves with the delivery rows.
+ */
 export type Counter = Exclude<keyof CountRow, 'event' | 'consumer'>
 
 const counters = [

@@ -1,0 +1,100 @@
+import type { TimerHandle } from '../../../core/clock.ts'
+import type { TreatyError } from '../../../core/errors.ts'
+import { mapSqliteError } from '../../../store/index.ts'
+import { nextDue } from './due.ts'
+import { type Engine, nowMs } from './engine.ts'
+import type { Intake } from './intake.ts'
+import { findUpkeep, newCursors, pauseBeforeUpkeep } from './maintenance.ts'
+import type { ProcessTable } from './owners.ts'
+
+/**
+ * Longest pause between two rounds of upkeep: what a killed process had out is free again soon
+ * after.
+ */
+const upkeepMs = 1000
+
+/** One timer that a session keeps. */
+export interface SessionTimer {
+  /** Sets it to the next time that matters. */
+  arm(): void
+  disarm(): void
+}
+
+/** Wakes the loop when the next delayed message falls due, or the next one expires. */
+export function createDueTimer(engine: Engine, wake: () => void): SessionTimer {
+  const { clock } = engine
+  let timer: TimerHandle | undefined
+  let armedFor: number | undefined
+  const disarm = () => {
+    if (timer !== undefined) clock.clearTimeout(timer)
+    timer = undefined
+    armedFor = undefined
+  }
+  return {
+    disarm,
+    arm() {
+      const dueAt = nextDue(engine)
+      if (dueAt === armedFor) return
+      disarm()
+      if (dueAt === undefined) return
+      armedFor = dueAt
+      const fire = () => {
+        disarm()
+        wake()
+      }
+      // At least one millisecond: a timer may be early by a fraction, and must not spin.
+      timer = clock.setTimeout(fire, Math.max(1, dueAt - nowMs(clock)))
+    },
+  }
+}
+
+/** Looks after leases, neighbours and what has had its time, about every second. */
+export function createUpkeepTimer(
+  engine: Engine,
+  context: { intake: Intake; processes: ProcessTable; report: (error: TreatyError) => void },
+): SessionTimer {
+  const { clock } = engine
+  const { intake, processes, report } = context
+  const cursors = newCursors()
+  let timer: TimerHandle | undefined
+  let isUnderWay = false
+
+  async function upkeep(): Promise<void> {
+    if (isUnderWay) return
+    isUnderWay = true
+    try {
+      const run = findUpkeep(engine, processes, { now: nowMs(clock), cursors })
+      if (run !== undefined) await intake.inTurn(run)
+    } catch (error) {
+      report(mapSqliteError(error, engine.file.path))
+    } finally {
+      isUnderWay = false
+    }
+  }
+  const disarm = () => {
+    if (timer !== undefined) clock.clearTimeout(timer)
+    timer = undefined
+  }
+  const arm = () => {
+    disarm()
+    timer = clock.setTimeout(() => {
+      arm()
+      void upkeep()
+    }, pauseOf(engine))
+    // A process that only publishes may end when it has nothing else to do; a consumer stays.
+    if (engine.local.all.size === 0) unref(timer)
+  }
+  return { arm, disarm }
+}
+
+/** A private database has no neighbours, and the clock of a test may jump by weeks. */
+function pauseOf(engine: Engine): number {
+  const isPrivate = engine.file.path === ':memory:'
+  if (isPrivate) return pauseBeforeUpkeep(engine, nowMs(engine.clock))
+  return Math.min(upkeepMs, Math.max(10, engine.leaseMs / 4))
+}
+
+function unref(handle: TimerHandle): void {
+  if (typeof handle !== 'object' || handle === null || !('unref' in handle)) return
+  if (typeof handle.unref === 'function') handle.unref()
+}
