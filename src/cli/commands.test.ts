@@ -501,6 +501,7 @@ describe('treaty trace, tail and stats', () => {
       (await runIn(cwd, ['stats'])).out,
     ).toBe(`event         published  deliveries  handled  skipped  retried  dead  expired  waiting
 order.placed  1          1           0        0        0        0     0        1
+  → billing              1           0        0        0        0     0        1
 all           1          1           0        0        0        0     0        1
 `)
   })

@@ -52,7 +52,7 @@ export function renderFinding(finding: Finding, style: Style): string {
   }
   if (frame !== undefined) lines.push(frame)
   const about = [
-    file === undefined && finding.pointer !== undefined
+    file === undefined && finding.pointer !== undefined && !isNamed(finding.pointer, message)
       ? `at ${finding.pointer || 'the root'}`
       : '',
     finding.event === undefined ? '' : `event ${finding.event}`,
@@ -62,6 +62,11 @@ export function renderFinding(finding: Finding, style: Style): string {
   if (finding.witness !== undefined) lines.push(`  witness: ${JSON.stringify(finding.witness)}`)
   if (hint !== undefined) lines.push(`  ${style.green('hint:')} ${hint}`)
   return lines.join('\n')
+}
+
+/** True when the message begins with its place: to say it twice helps nobody. */
+function isNamed(pointer: string, message: string): boolean {
+  return message.startsWith(pointer === '' ? 'the data ' : `${pointer} `)
 }
 
 /** `2 errors, 1 warning`; `no findings`. */

@@ -1,4 +1,4 @@
-import type { EventCounts } from '../../messaging/index.ts'
+import type { BusStats, EventCounts } from '../../messaging/index.ts'
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { withBus } from '../project.ts'
@@ -16,21 +16,30 @@ const columns = [
   'waiting',
 ] as const
 
-type Data = EventCounts & { readonly byEvent: Readonly<Record<string, EventCounts>> }
+/** As `GET /api/stats`, and the rows by event and consumer. */
+type Data = EventCounts & Pick<BusStats, 'byEvent' | 'rows'>
 
 /** Shows the ledger. */
 export const stats: Command<CommandTable['stats'], Data> = {
   async run(_args, context) {
-    // The API shows the same, so the form is the API's.
     const { statsView } = await import('../../server/index.ts')
-    const data = await withBus(context, async (bus) => statsView(await bus.stats()))
+    const data = await withBus(context, async (bus): Promise<Data> => {
+      const whole = await bus.stats()
+      return { ...statsView(whole), rows: whole.rows }
+    })
     return { data, toText: (style) => ledgerText(data, style) }
   },
 }
 
 function ledgerText(data: Data, style: Style): string {
   const numbers = (row: EventCounts) => columns.map((column) => String(row[column]))
-  const rows = Object.entries(data.byEvent).map(([event, row]) => [event, ...numbers(row)])
+  const rows = Object.entries(data.byEvent).flatMap(([event, row]) => [
+    [event, ...numbers(row)],
+    ...data.rows
+      .filter((one) => one.event === event && one.consumer !== null)
+      // What is published is published once, for all of them.
+      .map((one) => [`  ${style.symbols.arrow} ${one.consumer}`, '', ...numbers(one).slice(1)]),
+  ])
   if (rows.length === 0) return 'nothing was published yet'
   return renderTable(['event', ...columns], [...rows, ['all', ...numbers(data)]], style)
 }

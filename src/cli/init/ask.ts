@@ -11,8 +11,8 @@ export async function ask(
   nameFor: (directory: string) => string,
 ): Promise<InitAnswers> {
   const { cancel, intro, isCancel, text } = await import('@clack/prompts')
-  const answer = async (message: string, initialValue: string): Promise<string> => {
-    const value = await text({ message, initialValue })
+  const answer = async (message: string, usual: string): Promise<string> => {
+    const value = await text({ message, placeholder: usual, defaultValue: usual })
     if (!isCancel(value)) return value
     cancel('nothing was written')
     throw new TreatyError('USAGE', 'the questions were cancelled', {
