@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { contractDigest } from './digest.ts'
 import { readContractText } from './loader.ts'
 
-const good = `treaty: 1
+const text = `treaty: 1
 id: shop.orders
 version: 1.4.0
 purpose: Tells every service that an order was placed.
@@ -52,8 +53,15 @@ consumers:
     deadLetter: { retention: 1d }
 sla: { delivery: at-least-once, latency: { percentile: 99, within: 5s } }
 gate: { waivers: [{ rule: breaking-change, reason: Nobody reads it., approvedBy: billing, expires: 2027-01-31 }] }
-reviews: [{ consumer: billing, by: ada, at: 2026-11-20, digest: 'sha256:${'0'.repeat(64)}' }]
+reviews: [{ consumer: billing, by: ada, at: 2026-11-20, digest: 'DIGEST' }]
 `
+const good = withDigest(text)
+
+/** The text with the review's digest made the right one. */
+function withDigest(source: string): string {
+  const { contract } = readContractText(source.replace('DIGEST', `sha256:${'0'.repeat(64)}`))
+  return source.replace('DIGEST', contract ? contractDigest(contract) : '')
+}
 
 const check = (text: string) => readContractText(text).findings
 
@@ -365,16 +373,27 @@ describe('what is worth a second look is a warning', () => {
     expect(found.map((finding) => finding.code)).toContain(code)
   })
 
+  it('a review of other content', () => {
+    const found = check(good.replace('Creates one invoice.', 'Creates two invoices.'))
+    expect(found).toMatchObject([
+      { code: 'REVIEW_VOID', severity: 'warning', hint: expect.stringContaining('sha256:') },
+    ])
+  })
+
   it('no owner and no design', () => {
     const text = good.replace(/owner: \{ team.*\n/, '').replace(/design: .*\n/, '')
-    expect(check(text).map(({ code }) => code)).toEqual(['OWNER_MISSING', 'DESIGN_UNRESOLVED'])
+    const codes = check(text).map(({ code }) => code)
+    expect(codes).toEqual(['OWNER_MISSING', 'DESIGN_UNRESOLVED', 'REVIEW_VOID'])
   })
 
   it('a draft may still lack producers and consumers', () => {
     const text = good
       .replace('purpose: Tells', 'status: draft\npurpose: Tells')
       .replace(/producers:\n.*\n/, '')
-    expect(check(text)).toMatchObject([{ code: 'CONTRACT_KEY_MISSING', severity: 'warning' }])
+    expect(check(text)).toMatchObject([
+      { code: 'CONTRACT_KEY_MISSING', severity: 'warning' },
+      { code: 'REVIEW_VOID', severity: 'warning' },
+    ])
   })
 })
 
@@ -388,7 +407,7 @@ describe('several mistakes', () => {
         'channel: orders\n    purpose: Sent when an',
         'channel: order\n    purpose: Sent when an',
       )
-    const found = check(text)
+    const found = check(text).filter(({ severity }) => severity === 'error')
     expect(found.map(({ code }) => code)).toEqual([
       'CHANNEL_UNKNOWN',
       'PLACEHOLDER',

@@ -9,6 +9,7 @@ import { checkMessages } from './check-messages.ts'
 import type { ReadContext } from './contract-reader.ts'
 import { mapAt } from './contract-reader.ts'
 import { suggest } from './did-you-mean.ts'
+import { contractDigest } from './digest.ts'
 import type { ReadResult } from './read-contract.ts'
 import { parseRange } from './semver.ts'
 import { shown } from './shape.ts'
@@ -218,7 +219,15 @@ function checkDates({ contract, add }: Check): void {
       hint: 'write an existing day as YYYY-MM-DD',
     })
   }
+  const digest = contract.reviews.length > 0 ? contractDigest(contract) : ''
   for (const [at, review] of contract.reviews.entries()) {
+    if (review.digest !== '' && review.digest !== digest) {
+      const message = `the review by \`${review.consumer}\` is void: the contract has changed since`
+      add('REVIEW_VOID', message, ['reviews', at, 'digest'], {
+        severity: 'warning',
+        hint: `once it is reviewed again, write \`${digest}\``,
+      })
+    }
     if (review.consumer === '' || contract.consumers[review.consumer]) continue
     const hint = suggest(review.consumer, Object.keys(contract.consumers))
     add(

@@ -13,6 +13,7 @@ const objectEnvelopes: ReadonlySet<string> = new Set(['treaty', 'integration'])
 export function checkMessages(check: Check): void {
   const { contract, add } = check
   for (const event of Object.values(contract.events)) checkMessage(check, event, 'events')
+  checkExamples(check)
   for (const command of Object.values(contract.commands)) {
     checkMessage(check, command, 'commands')
     const path = ['commands', command.name]
@@ -33,6 +34,29 @@ export function checkMessages(check: Check): void {
     if (command.reply === undefined && contract.pattern.style === 'request-reply') {
       const message = `\`${command.name}\` has no reply, though the pattern is request-reply`
       add('REPLY_MISSING', message, path, { at: 'key', severity: 'warning', hint: 'add `reply:`' })
+    }
+  }
+}
+
+/** Beyond this many, messages without examples are reported together. */
+const namedMax = 3
+
+function checkExamples({ contract, add }: Check): void {
+  for (const kind of ['events', 'commands'] as const) {
+    const all = Object.values(contract[kind])
+    const bare = all.filter(({ examples }) => examples.length === 0)
+    const options = {
+      at: 'key',
+      severity: 'info',
+      hint: 'add `examples:` with a file, a glob or a list',
+    } as const
+    if (bare.length > namedMax) {
+      const message = `${bare.length} of ${all.length} ${kind} have no examples, \`${bare[0]?.name}\` among them`
+      add('EXAMPLES_MISSING', message, [kind], options)
+      continue
+    }
+    for (const { name } of bare) {
+      add('EXAMPLES_MISSING', `\`${name}\` has no examples`, [kind, name], options)
     }
   }
 }
@@ -72,14 +96,6 @@ function checkMessage(
         event: name,
       })
     }
-  }
-  if (message.examples.length === 0) {
-    add('EXAMPLES_MISSING', `\`${name}\` has no examples`, path, {
-      at: 'key',
-      severity: 'info',
-      hint: 'add `examples:` with a file, a glob or a list',
-      event: name,
-    })
   }
   checkDeprecation(check, message, path)
 }

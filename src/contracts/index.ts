@@ -3,6 +3,8 @@ export type { BuildOptions, MessageBuilder, MessageBuilderOptions } from './buil
 export { createMessageBuilder } from './builder.ts'
 export { createBundler } from './bundle.ts'
 export { placeAt } from './code-frame.ts'
+export type { Criterion } from './completeness.ts'
+export { contractSteps, qualityGate } from './completeness.ts'
 export type {
   ContractInput,
   DataOf,
@@ -15,6 +17,7 @@ export { decodeJson } from './decode-json.ts'
 export type { ContractTypesOf, DefineOptions, TypedContract } from './define.ts'
 export { defineContract } from './define.ts'
 export { nearest, suggest } from './did-you-mean.ts'
+export { contractDigest } from './digest.ts'
 export type { Domain } from './domains.ts'
 export { domainsOf } from './domains.ts'
 export type { Draft } from './draft.ts'

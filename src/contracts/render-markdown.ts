@@ -1,6 +1,7 @@
 import { formatDuration } from '../core/duration.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Json } from '../core/json.ts'
+import { qualityGate } from './completeness.ts'
 import { contractToYaml } from './contract-yaml.ts'
 import { integrationExample, integrationSchema } from './envelope-schema.ts'
 import { readContractText } from './loader.ts'
@@ -270,8 +271,14 @@ function promises(contract: Contract): string {
 
 function gate(contract: Contract): string {
   const { block, waivers } = contract.gate
+  const boxes = qualityGate(contract).map(({ name, isMet, missing }) => {
+    const shown = missing.slice(0, 5).map(plain).join(', ')
+    const more = missing.length > 5 ? ` and ${missing.length - 5} more` : ''
+    return `- [${isMet ? 'x' : ' '}] ${name}${isMet ? '' : `: ${shown}${more} missing`}`
+  })
   const parts = [
-    'Computed from evidence on each check and registration, never ticked by hand.',
+    'Computed from the contract each time it is rendered, never ticked by hand.',
+    boxes.join('\n'),
     `Stops a release: ${names(block)}`,
   ]
   if (waivers.length > 0) {

@@ -213,6 +213,14 @@ export const contractFileCodes = {
       'The field that is the key of a channel is optional in an event, so some messages have no key and no order.',
     fix: 'List the field in required.',
   },
+  REVIEW_VOID: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A review names the digest of other content than the contract has now, so it no longer counts.',
+    fix: 'Let the consumer review the contract again and write the digest that the finding gives.',
+  },
   REPLY_MISSING: {
     exitCode: 3,
     status: 422,
