@@ -162,7 +162,7 @@ function errorBody(error: TreatyError, crash?: string) {
 }
 
 /** Whatever was thrown, with a code. */
-export function asTreatyError(thrown: unknown): TreatyError {
+function asTreatyError(thrown: unknown): TreatyError {
   if (isTreatyError(thrown)) return thrown
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   const first = (message.split('\n')[0] ?? '').slice(0, 300)

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { Contract, LoadedContracts, PackName } from '../contracts/index.ts'
+import type { Contract, LoadedContracts } from '../contracts/index.ts'
 import { TreatyError } from '../core/errors.ts'
 import { hasErrors } from '../core/finding.ts'
 import type { Bus } from '../messaging/index.ts'
@@ -10,20 +10,16 @@ import { suggest } from './suggest.ts'
 /**
  * The contracts of the settings, with everything that is wrong with them.
  *
- * @throws FILE_NOT_FOUND · PACK_NOT_FOUND
+ * @throws FILE_NOT_FOUND · PACK_NOT_FOUND · CONFIG_INVALID
  */
 export async function loadProjectContracts(
   context: CommandContext,
   paths?: readonly string[],
 ): Promise<LoadedContracts> {
-  const { loadContracts, loadPack } = await import('../contracts/index.ts')
+  const { loadContracts } = await import('../contracts/index.ts')
   const contracts: Contract[] = []
   const findings: LoadedContracts['findings'] = []
   for (const path of paths ?? (await context.settings()).contracts) {
-    if (path.startsWith('pack:')) {
-      contracts.push(...loadPack(path.slice('pack:'.length) as PackName))
-      continue
-    }
     if (!existsSync(path)) {
       throw new TreatyError('FILE_NOT_FOUND', `there is no file or folder ${path}`, {
         hint: 'Point --contracts at the folder that holds the contracts, or run treaty init.',

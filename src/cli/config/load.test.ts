@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { packFolder } from '../../contracts/index.ts'
 import type { TreatyError } from '../../core/errors.ts'
 import { createMasker } from '../masking.ts'
 import { loadSettings } from './load.ts'
@@ -69,9 +70,17 @@ describe('loadSettings', () => {
       args: { store: 'x.db' },
     })
 
-    expect(settings.contracts).toEqual([join(folder, 'agreed'), 'pack:agent-platform'])
+    expect(settings.contracts).toEqual([join(folder, 'agreed'), packFolder('agent-platform')])
     expect(settings.handlers).toEqual([join(folder, 'h.ts')])
     expect(settings.store).toBe('sqlite:/elsewhere/x.db')
+  })
+
+  it('refuses a pack that is not shipped, and suggests one', async () => {
+    const error = await failure(
+      folderWith({ 'treaty.config.yaml': 'contracts: pack:agent-platfrom\n' }),
+    )
+
+    expect([error.code, error.hint]).toEqual(['PACK_NOT_FOUND', "Did you mean 'agent-platform'?"])
   })
 
   it('reports every mistake with file, line, column and frame', async () => {

@@ -4,6 +4,7 @@ import { parseDuration } from '../../core/duration.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Masker } from '../masking.ts'
+import { suggest } from '../suggest.ts'
 import type { Config } from './define-config.ts'
 import { readConfigFile } from './file.ts'
 import type { KeySettings, ServiceSettings, Settings } from './settings.ts'
@@ -57,7 +58,7 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
   return {
     ...(file === undefined ? {} : { file: file.path }),
     folder,
-    contracts: contractPaths(options, config, folder),
+    contracts: await contractPaths(options, config, folder),
     transport,
     ...(store === undefined ? {} : { store: hasScheme(store) ? store : `sqlite:${store}` }),
     ...(service === undefined ? {} : { service }),
@@ -96,17 +97,30 @@ function limitsOf(
   }
 }
 
-function contractPaths(
+async function contractPaths(
   { cwd, environment, args }: LoadSettingsOptions,
   config: Config,
   folder: string,
-): string[] {
+): Promise<string[]> {
   const given = Array.isArray(args.contracts) ? (args.contracts as string[]) : undefined
   const outer = given ?? environment.TREATY_CONTRACTS?.split(/[,\n]/).map((path) => path.trim())
   const [paths, from] = outer
     ? [outer, cwd]
     : [asList(config.contracts ?? defaults.contracts), folder]
-  return paths.map((path) => (path.startsWith('pack:') ? path : resolve(from, path)))
+  return Promise.all(paths.map((path) => contractPath(path, from)))
+}
+
+/** A pack is a folder like any other, so that checks, buses and services see the same. @throws PACK_NOT_FOUND */
+async function contractPath(path: string, from: string): Promise<string> {
+  if (!path.startsWith('pack:')) return resolve(from, path)
+  const { packFolder, packNames } = await import('../../contracts/index.ts')
+  const wanted = path.slice('pack:'.length)
+  const name = packNames.find((known) => known === wanted)
+  if (name !== undefined) return packFolder(name)
+  throw new TreatyError('PACK_NOT_FOUND', `there is no pack ${wanted}`, {
+    hint: suggest(wanted, packNames) ?? `Use one of: ${packNames.join(', ')}.`,
+    details: { pack: wanted },
+  })
 }
 
 function profileFrom(environment: LoadSettingsOptions['environment']): string | undefined {

@@ -41,7 +41,7 @@ export interface Settings {
   readonly file?: string
   /** Folder of the configuration file, else the working directory; absolute. */
   readonly folder: string
-  /** Absolute files or folders, and `pack:NAME`. */
+  /** Absolute files or folders; those of packs too. */
   readonly contracts: readonly string[]
   /** URL; the path of an embedded one is absolute. */
   readonly transport: string
