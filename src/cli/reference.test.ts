@@ -7,6 +7,7 @@ import { cliMarkdown, errorsMarkdown } from './reference.ts'
 
 const root = resolve(import.meta.dirname, '..', '..')
 const codes = Object.keys(errorCatalog)
+const advice = 'run node scripts/generate-docs.ts'
 
 function productSource(): string {
   const folder = join(root, 'src')
@@ -26,11 +27,11 @@ describe('docs/errors.md', () => {
   it('has a heading for each code of the catalogue, and no other', () => {
     const headings = [...text.matchAll(/^## (\S+)$/gm)].map(([, heading]) => heading)
 
-    expect(headings).toEqual(codes.toSorted())
+    expect(headings, advice).toEqual(codes.toSorted())
   })
 
   it('is what scripts/generate-docs.ts writes', () => {
-    expect(text).toBe(errorsMarkdown())
+    expect(text, advice).toBe(errorsMarkdown())
   })
 })
 
