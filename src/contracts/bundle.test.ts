@@ -285,6 +285,13 @@ describe('bundling refuses', () => {
     expect(codesOf(problems)).toEqual(['SCHEMA_TOO_LARGE'])
   })
 
+  it('a chain of references that would exhaust the stack', () => {
+    const $defs: Record<string, Json> = { d0: { type: 'string' } }
+    for (let at = 1; at <= 20_000; at += 1) $defs[`d${at}`] = { $ref: `#/$defs/d${at - 1}` }
+    const { problems } = bundle({ 'main.json': { $ref: '#/$defs/d20000', $defs } })
+    expect(codesOf(problems)).toEqual(['SCHEMA_TOO_LARGE'])
+  })
+
   it('more parts than the limit', () => {
     const properties = Object.fromEntries(
       Array.from({ length: 100_001 }, (_, at) => [`p${at}`, {}]),

@@ -1,4 +1,4 @@
-import type { LoadedContract } from './loader.ts'
+import type { LoadedContract } from './loaded-contract.ts'
 import { shown } from './shape.ts'
 
 /** Rules between the contracts of one load: versions, message names, addresses. Linear in their number. */

@@ -11,6 +11,7 @@ import { checkContract } from './check-contract.ts'
 import { checkTogether } from './check-together.ts'
 import type { ReadContext } from './contract-reader.ts'
 import { displayPath, readFileText } from './file-text.ts'
+import type { LoadedContract } from './loaded-contract.ts'
 import type { Contract } from './model.ts'
 import { readContract } from './read-contract.ts'
 import type { SchemaProblem } from './schema-check.ts'
@@ -42,12 +43,6 @@ interface Load {
   readonly bundler: Bundler
   readonly findings: Finding[]
   readonly root: string
-}
-
-/** A contract that was read, with what checking it against the others needs. */
-export interface LoadedContract {
-  readonly contract: Contract
-  readonly report: Report
 }
 
 /**

@@ -8,13 +8,13 @@ const wholePatterns = [
   /^(?:tbd|todo|fixme|xxx|n\/a|none|placeholder|description|purpose|-+|\?+)[.!:]*$/i,
   /^lorem ipsum/i,
 ]
-const partPatterns = [/\[(?:\.{2,}|…)\]/, /\b(?:TBD|TODO|FIXME)\b/, /\$\{input:/]
+const placeholderParts = [/\[(?:\.{2,}|…)\]/, /\b(?:TBD|TODO|FIXME)\b/, /\$\{input:/]
 
-/** True for a text that says nothing: empty, an ellipsis, a bracketed prompt, TBD, TODO. */
+/** True for a placeholder, a text that says nothing: empty, an ellipsis, a bracketed prompt, TBD, TODO. */
 export function isPlaceholder(text: string): boolean {
   const trimmed = text.trim()
   return (
     wholePatterns.some((pattern) => pattern.test(trimmed)) ||
-    partPatterns.some((pattern) => pattern.test(trimmed))
+    placeholderParts.some((pattern) => pattern.test(trimmed))
   )
 }
