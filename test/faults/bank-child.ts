@@ -19,16 +19,15 @@ if (role === 'ledger') {
   process.send?.({ kind: 'ready' })
 } else {
   process.send?.({ kind: 'ready' })
-  for (let number = 0; ; number += 1) {
-    const from = accounts[number % accounts.length] as string
-    const to = accounts[(number * 7 + 3) % accounts.length] as string
-    const { id } = await bus.publish('transfer.requested', {
-      from,
-      to,
-      amount: 1 + (number % 9),
-      number,
-    })
-    process.send?.({ kind: 'confirmed', id })
-    if (number % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  for (let number = 0; ; number += 20) {
+    await Promise.all(Array.from({ length: 20 }, (_, at) => transfer(number + at)))
   }
+}
+
+async function transfer(number: number): Promise<void> {
+  const from = accounts[number % accounts.length] as string
+  const to = accounts[(number * 7 + 3) % accounts.length] as string
+  const data = { from, to, amount: 1 + (number % 9), number }
+  const { id } = await bus.publish('transfer.requested', data)
+  process.send?.({ kind: 'confirmed', id })
 }

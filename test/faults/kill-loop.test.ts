@@ -21,13 +21,18 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
 
-/** A process that is there; a killed one is replaced by its like. */
-async function start(role: 'ledger' | 'teller', file: string, confirmed: Set<string>) {
+function forkBank(role: 'ledger' | 'teller', file: string): ChildProcess {
   const child = fork(program, [role, file], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   children.add(child)
+  return child
+}
+
+/** A process that is there; a killed one is replaced by its like. */
+async function start(role: 'ledger' | 'teller', file: string, confirmed: Set<string>) {
+  const child = forkBank(role, file)
   await new Promise<void>((resolve, reject) => {
     child.once('exit', (code) =>
       reject(new Error(`the ${role} ended with ${code} before it was ready`)),
@@ -73,6 +78,12 @@ describe('kill -9 at random moments under load', () => {
       // Now and then all of them at once, as when a machine goes down.
       const victims = random() < 0.2 ? [0, 1, 2] : [at]
       await Promise.all(victims.map((victim) => kill(cast[victim] as ChildProcess)))
+      if (random() < 0.2) {
+        // One that dies while it opens the file.
+        const stillborn = forkBank('ledger', file)
+        await sleep(100 + random() * 400)
+        await kill(stillborn)
+      }
       for (const victim of victims) {
         cast[victim] = await start(roles[victim] as 'ledger', file, confirmed)
       }

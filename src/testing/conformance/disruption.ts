@@ -134,7 +134,8 @@ async function survivesCut(stage: Stage): Promise<void> {
 
 async function survivesKillInSettle(stage: Stage): Promise<void> {
   const scene = await stage.scene()
-  const records = scene.records(400)
+  // More than the children can settle before they are killed.
+  const records = scene.records(stage.effort.killRounds * 80)
   await scene.publish(records)
   const settledElsewhere = new Set<string>()
   for (let round = 0; round < stage.effort.killRounds; round += 1) {
