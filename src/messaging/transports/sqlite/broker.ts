@@ -23,7 +23,7 @@ import { ensureTopology } from './topology.ts'
  * Milliseconds that one statement blocks for a lock; the waiting proper is done without
  * blocking.
  */
-const busyTimeoutMs = 50
+const busyTimeoutMs = 10
 
 export interface BrokerOptions extends TransportOptions {
   readonly name: string

@@ -29,6 +29,7 @@ interface SceneOptions {
   /** Default `:memory:`. */
   readonly path?: string
   readonly leaseMs?: number
+  readonly busyWaitMs?: number
   readonly processes?: ProcessTable
   readonly onError?: (error: TreatyError) => void
   readonly channel?: Partial<ChannelTopology>
@@ -88,7 +89,7 @@ export function recordOf(given: Partial<OutgoingRecord> & { id: string }): Outgo
 
 export async function openScene(options: SceneOptions): Promise<Scene> {
   const { clock, path = ':memory:', channel, groups = [{}], onError = () => undefined } = options
-  const { leaseMs, processes } = options
+  const { leaseMs, busyWaitMs, processes } = options
   const transport = createBroker({
     name: 'scene',
     capabilities: embeddedCapabilities(10_000),
@@ -96,6 +97,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
     clock,
     random: () => 0.5,
     ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(busyWaitMs === undefined ? {} : { busyWaitMs }),
     ...(processes === undefined ? {} : { processes }),
   })
   transport.onError(onError)
