@@ -115,6 +115,16 @@ describe('treaty consume', () => {
     expect(await ledger(cwd)).toMatchObject({ handled: 0, waiting: 2, retried: 0 })
   })
 
+  it('does not wait for a broker that does not answer when it is asked to stop', async () => {
+    const { code, out } = await runCaptured(['consume', 'billing', '--json'], {
+      cwd: sampleProject(),
+      stopping: AbortSignal.abort('SIGTERM'),
+    })
+
+    expect(code).toBe(0)
+    expect(parseLines(out)).toMatchObject([{ kind: 'summary', ok: true, handled: 0 }])
+  })
+
   it('exits with 4 for a consumer that no contract names, and suggests one', async () => {
     const { code, err } = await runCaptured(['consume', 'biling'], { cwd: sampleProject() })
 

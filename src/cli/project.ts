@@ -5,6 +5,7 @@ import { hasErrors } from '../core/finding.ts'
 import type { Bus } from '../messaging/index.ts'
 import type { CommandContext } from './command.ts'
 import { countFindings } from './finding-text.ts'
+import { aborted } from './stopping.ts'
 import { suggest } from './suggest.ts'
 
 /**
@@ -62,17 +63,21 @@ export function contractById(contracts: readonly Contract[], id: string): Contra
 /**
  * Opens the bus of the settings, runs `work` and closes it, whatever happens.
  *
+ * @param ifStopped What the command comes to when it is asked to stop while the bus still opens: a broker may keep it
+ *   waiting for long.
+ *
  * @throws CONTRACT_INVALID · SECRET_NOT_FOUND · the TRANSPORT_ and STORE_ codes
  */
 export async function withBus<Result>(
   context: CommandContext,
   work: (bus: Bus) => Promise<Result>,
+  ifStopped?: () => Result,
 ): Promise<Result> {
   const settings = await context.settings()
   const contracts = await projectContracts(context)
   const { openBus } = await import('../messaging/index.ts')
   const { service, profile, store, limits } = settings
-  const bus: Bus = await openBus({
+  const opening: Promise<Bus> = openBus({
     contracts,
     transport: context.reveal(settings.transport),
     profile,
@@ -81,6 +86,18 @@ export async function withBus<Result>(
     ...(store === undefined ? {} : { store: context.reveal(store) }),
     ...limits,
   })
+  if (ifStopped) {
+    const isStopped = await Promise.race([
+      opening.then(() => false),
+      aborted(context.stopping).then(() => true),
+    ])
+    if (isStopped) {
+      // Nobody waits for it any more, nor for what goes wrong with it.
+      opening.then((late) => late.close({ drainMs: 0 })).catch(() => undefined)
+      return ifStopped()
+    }
+  }
+  const bus = await opening
   bus.onError((error) => context.note(`problem: ${error.message}`))
   try {
     return await work(bus)

@@ -10,7 +10,7 @@ import { type Invocation, readInvocation } from './invocation.ts'
 import { createMasker, type Masker } from './masking.ts'
 import { createOutput, type Output } from './output.ts'
 import type { ParsedArguments } from './program.ts'
-import { stopCode } from './stop-code.ts'
+import { stopCode } from './stopping.ts'
 
 /** Runs one command line; the exit code. Never throws and never exits: the caller does. */
 export async function run(host: Host): Promise<number> {

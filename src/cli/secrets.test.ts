@@ -82,7 +82,8 @@ describe('a secret', () => {
       const cwd = sampleProject()
       const crashFolder = mkdtempSync(join(tmpdir(), 'treaty-crash-'))
       writeFileSync(join(cwd, 'treaty.config.yaml'), config)
-      const stopping = AbortSignal.abort('SIGTERM')
+      const isServer = ['start', 'serve', 'dev'].includes(name)
+      const stopping = isServer ? AbortSignal.abort('SIGTERM') : new AbortController().signal
 
       for (const flags of [['--verbose'], ['--verbose', '--json']]) {
         const argv = [...name.split(' '), ...rest, ...flags]

@@ -12,10 +12,10 @@ import type { CommandTable } from '../command-table.ts'
 import { createAbandon } from '../consume/abandon.ts'
 import { runForMessage } from '../consume/exec.ts'
 import { createGate } from '../consume/gate.ts'
-import { aborted, untilIdle, untilReady } from '../consume/waiting.ts'
+import { untilIdle, untilReady } from '../consume/waiting.ts'
 import { exitCode } from '../exit-code.ts'
 import { withBus } from '../project.ts'
-import { stopCode } from '../stop-code.ts'
+import { aborted, stopCode } from '../stopping.ts'
 import { suggest } from '../suggest.ts'
 
 const concurrencyDefault = 16
@@ -37,7 +37,12 @@ type Arguments = ArgumentsOf<CommandTable['consume']>
 
 /** Hands the messages of a consumer to standard output, or to a command. */
 export const consume: Command<CommandTable['consume'], Data> = {
-  run: (args, context) => withBus(context, (bus) => consumeFrom(bus, args, context)),
+  run: (args, context) =>
+    withBus(
+      context,
+      (bus) => consumeFrom(bus, args, context),
+      () => resultOf({ consumer: args.consumer, ...noCounts }),
+    ),
 }
 
 async function consumeFrom(
@@ -47,7 +52,7 @@ async function consumeFrom(
 ): Promise<CommandResult<Data>> {
   checkNames(bus, args)
   const { consumer, max, idleExit } = args
-  const counts = { handled: 0, retried: 0, dead: 0, released: 0, skipped: 0 }
+  const counts: Counts = { ...noCounts }
   const finished = new AbortController()
   const giveUp = new AbortController()
   const activity = { lastAt: context.clock.monotonic() }
@@ -77,13 +82,15 @@ async function consumeFrom(
   else await untilIdle({ bus, consumer, idleMs: idleExit, activity, clock: context.clock, ending })
   await drain(subscription, args, context, giveUp)
   needCalmEnd(finished.signal)
-  const data: Data = { consumer, ...counts }
   const isForced = context.aborting.aborted || giveUp.signal.aborted
-  return {
-    exitCode: isForced && context.stopping.aborted ? stopCode(context.stopping) : exitCode.ok,
-    data,
-    toText: () => summaryText(data),
-  }
+  const code = isForced && context.stopping.aborted ? stopCode(context.stopping) : exitCode.ok
+  return resultOf({ consumer, ...counts }, code)
+}
+
+const noCounts = { handled: 0, retried: 0, dead: 0, released: 0, skipped: 0 } as const
+
+function resultOf(data: Data, code: number = exitCode.ok): CommandResult<Data> {
+  return { exitCode: code, data, toText: () => summaryText(data) }
 }
 
 /** Stops intake and waits for what has begun; at the second signal, or at the deadline, it is given up. */
@@ -194,10 +201,9 @@ async function execute(
   return signal.aborted ? handling.release() : handling.retry({ reason: ended.reason })
 }
 
-function countSettled(
-  counts: { -readonly [Name in keyof Omit<Data, 'consumer'>]: number },
-  { outcome }: SettledEvent,
-): void {
+type Counts = { -readonly [Name in keyof Omit<Data, 'consumer'>]: number }
+
+function countSettled(counts: Counts, { outcome }: SettledEvent): void {
   if (outcome === 'ack') counts.handled += 1
   else if (outcome === 'retry') counts.retried += 1
   else if (outcome === 'dead') counts.dead += 1

@@ -10,7 +10,7 @@ import { renderFindings } from '../finding-text.ts'
 import { withBus } from '../project.ts'
 import { Sender } from '../publish/sender.ts'
 import { type InputLine, openInput, readAll, readLines } from '../read-input.ts'
-import { stopCode } from '../stop-code.ts'
+import { stopCode } from '../stopping.ts'
 
 interface Data {
   readonly published: number
@@ -27,8 +27,11 @@ export const publish: Command<CommandTable['publish'], Data> = {
         hint: "Write --data '{…}', --data @FILE, or --data - for standard input.",
       })
     }
-    return withBus(context, (bus) =>
-      args.jsonl === true ? publishLines(bus, args, context) : publishOne(bus, args, context),
+    return withBus(
+      context,
+      (bus) =>
+        args.jsonl === true ? publishLines(bus, args, context) : publishOne(bus, args, context),
+      () => resultOf({ published: 0, refused: 0 }, undefined, context),
     )
   },
 }

@@ -1,6 +1,6 @@
 import { delay } from '../../core/clock.ts'
 import type { Bus } from '../../messaging/index.ts'
-import type { ArgumentsOf, Command, CommandContext } from '../command.ts'
+import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { withBus } from '../project.ts'
 
@@ -15,10 +15,19 @@ type Row = Awaited<ReturnType<Bus['messages']>>['items'][number]
 
 /** Shows messages as they are published, without consuming them. */
 export const tail: Command<CommandTable['tail'], Data> = {
-  run: (args, context) => withBus(context, (bus) => follow(bus, args, context)),
+  run: (args, context) =>
+    withBus(
+      context,
+      (bus) => follow(bus, args, context),
+      () => shownResult(0),
+    ),
 }
 
-async function follow(bus: Bus, args: Arguments, context: CommandContext) {
+async function follow(
+  bus: Bus,
+  args: Arguments,
+  context: CommandContext,
+): Promise<CommandResult<Data>> {
   const { event, correlationId, max = Number.POSITIVE_INFINITY } = args
   const query = {
     limit: pageSize,
@@ -49,6 +58,10 @@ async function follow(bus: Bus, args: Arguments, context: CommandContext) {
       await delay(context.clock, lookEveryMs, context.stopping).catch(() => undefined)
     }
   }
+  return shownResult(shown)
+}
+
+function shownResult(shown: number): CommandResult<Data> {
   return { data: { shown }, toText: () => `${shown} shown` }
 }
 

@@ -4,14 +4,6 @@ import { type Bus, groupName, type Subscription } from '../../messaging/index.ts
 /** Milliseconds between two looks at what has no event of its own. */
 const lookEveryMs = 50
 
-/** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
-}
-
 /** Waits until the subscription is assigned and polling, or the signal aborts. */
 export async function untilReady(
   subscription: Subscription,

@@ -171,7 +171,9 @@ function unborn(url: string): string | undefined {
   return path !== undefined && !existsSync(path) ? path : undefined
 }
 
+/** True when something can be made in the folder, or the folder itself. */
 function writable(folder: string): boolean {
+  if (!existsSync(folder) && dirname(folder) !== folder) return writable(dirname(folder))
   try {
     accessSync(folder, constants.W_OK)
     return true
