@@ -150,6 +150,18 @@ function fail(text: string): never {
 }
 
 describe('boundaryValues', () => {
+  it('knows the dates that a JavaScript date cannot hold', () => {
+    const schema = {
+      type: 'object',
+      required: ['at'],
+      properties: { at: { type: 'string', format: 'date-time' } },
+    }
+    const edges = boundaryValues(schema, 1).map(({ value }) => (value as { at: string }).at)
+
+    expect(edges).toContain('2016-12-31T23:59:60Z')
+    expect(edges.some((at) => Number.isNaN(Date.parse(at)))).toBe(true)
+  })
+
   it('gives each edge once, and only valid values', () => {
     const schema = contract.events['order.placed']?.schema ?? true
     const values = boundaryValues(schema, 1)

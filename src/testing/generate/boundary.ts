@@ -5,6 +5,7 @@ import { isTreatyError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import { isJsonObject, parsePointer } from '../../core/json.ts'
 import { diceOf } from './dice.ts'
+import { formatEdges } from './format-text.ts'
 import type { GenerateOptions } from './generate-value.ts'
 import { generateWithPlaces } from './generate-value.ts'
 import type { PlaceMade } from './making.ts'
@@ -51,6 +52,9 @@ function textCandidates(schemas: readonly JsonObject[]): Candidate[] {
     { what: `the longest text, ${longest} characters`, value: made(longest) },
     { what: 'text of many scripts', value: unicode.padEnd(min, 'é') },
     { what: 'white space at both ends', value: ' padded '.padEnd(min, ' ') },
+    ...textsOf(schemas, 'format')
+      .flatMap((format) => formatEdges[format] ?? [])
+      .map((value) => ({ what: `the value ${value}`, value })),
   ]
   return candidates.filter((each): each is Candidate => each.value !== undefined)
 }

@@ -41,6 +41,24 @@ const makers: Readonly<Record<string, (luck: Dice) => string>> = {
   regex: (luck) => `^${noun(luck)}[0-9]+$`,
 }
 
+/** Texts of a format that programs often do not expect. */
+export const formatEdges: Readonly<Record<string, readonly string[]>> = {
+  'date-time': [
+    '1970-01-01T00:00:00Z',
+    '2024-02-29T12:00:00.123456789+14:00',
+    '2016-12-31T23:59:60Z',
+    '9999-12-31T23:59:59-12:00',
+  ],
+  date: ['1970-01-01', '2024-02-29', '9999-12-31'],
+  time: ['00:00:00Z', '23:59:59.999999999+14:00'],
+  duration: ['PT0S', 'P1Y2M3DT4H5M6S', 'P4W'],
+  uuid: ['00000000-0000-0000-0000-000000000000', 'FFFFFFFF-FFFF-4FFF-BFFF-FFFFFFFFFFFF'],
+  email: ["o'brien+tag@example.com", 'a@b.example'],
+  ipv4: ['0.0.0.0', '255.255.255.255'],
+  ipv6: ['::', '::ffff:192.0.2.1'],
+  uri: ['urn:example:a:b', 'https://user@example.com:8443/%E6%97%A5?q=a%20b#end'],
+}
+
 /** Formats that name one thing and no other: taking them from an example would make two fakes one thing. */
 export const identifyingFormats: ReadonlySet<string> = new Set(['uuid'])
 
