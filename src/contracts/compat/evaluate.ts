@@ -1,5 +1,5 @@
 import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { matches } from './automata/regex.ts'
+import { matches } from './automata/match.ts'
 import type { Budget } from './decide/budget.ts'
 import { standardFormats } from './formats/standard.ts'
 import {

@@ -80,15 +80,15 @@ class Question {
   constructor({ documents: [documentA, documentB], drafted: [a, b], budget }: Parts) {
     const store = new Store()
     // What is remembered while references are still open must not outlive the compilation.
-    const disjoint = new Disjointness(store, new Membership(store, budget))
+    const disjoint = new Disjointness(store, new Membership(store, budget), budget)
     const parts = { store, budget, disjoint }
     this.#budget = budget
     this.#documentB = documentB
     this.#litB = new Compiler(parts, documentB, 'b').root()
     this.#litA = new Compiler(parts, documentA, 'a').root()
     this.#solver = new Solver(store, budget)
-    this.#a = { ...a, evaluator: new Evaluator(documentA, budget) }
-    this.#b = { ...b, evaluator: new Evaluator(documentB, budget) }
+    this.#a = { document: documentA, draft: a.draft, evaluator: new Evaluator(documentA, budget) }
+    this.#b = { document: documentB, draft: b.draft, evaluator: new Evaluator(documentB, budget) }
   }
 
   answer(): Verdict {

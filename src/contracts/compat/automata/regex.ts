@@ -21,10 +21,3 @@ function attempt(source: string, flags: string): RegExp | undefined {
     return undefined
   }
 }
-
-/** True when the pattern occurs in the text. @throws TypeError for a source that does not compile */
-export function matches(source: string, text: string): boolean {
-  const regex = compileRegex(source)
-  if (regex === undefined) throw new TypeError(`not a regular expression: ${source}`)
-  return regex.test(text)
-}

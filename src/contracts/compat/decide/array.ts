@@ -159,13 +159,21 @@ class Attempt {
     if (least > cap) return undefined
     for (let length = least; length <= Math.min(cap, most); length += 1) {
       this.#context.budget.tick(8)
-      if (length > itemsMax)
-        return this.unsure(facts.first, 'an array of so many items is too long to show')
+      if (length > itemsMax) return this.#tooLong()
       const result = this.#ofLength(length)
       if (result !== undefined) return result
       if (facts.demands.length === 0 && !facts.repeated) return undefined
     }
     return undefined
+  }
+
+  /** No array of this length is written out; but if a short one of the same kind is impossible, so is this. */
+  #tooLong(): undefined {
+    const facts = this.#facts
+    const alike = !facts.distinct && facts.limits.length === 0
+    const short = this.#prefix + facts.demands.length + 2
+    if (alike && this.#ofLength(short) === undefined) return undefined
+    return this.unsure(facts.first, 'an array of so many items is too long to show')
   }
 
   #ofLength(length: number): Json[] | undefined {

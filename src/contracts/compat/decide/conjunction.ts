@@ -69,7 +69,7 @@ export class Solver implements Inhabiting {
     this.store = store
     this.budget = budget
     this.membership = new Membership(store, budget)
-    this.#disjoint = new Disjointness(store, this.membership)
+    this.#disjoint = new Disjointness(store, this.membership, budget)
     this.words = new WordSearch(budget)
   }
 

@@ -1,5 +1,5 @@
 import type { Json } from '../../../core/json.ts'
-import { matches } from '../automata/regex.ts'
+import { matches } from '../automata/match.ts'
 import { setOwn } from '../formula/canonical.ts'
 import type { Membership } from '../formula/membership.ts'
 import { type Lit, negate, STRING, TRUE } from '../formula/store.ts'

@@ -19,6 +19,10 @@ export interface StateParts {
   readonly membership: Membership
 }
 
+/** Larger unions, and more wholes, are not compared with alternatives: it would be quadratic. */
+const unionMax = 16
+const wholesMax = 64
+
 /** What is known while one type of values is searched: asserted literals, and clauses still open. */
 export class State {
   readonly #parts: StateParts
@@ -64,7 +68,7 @@ export class State {
         case 'and':
           if (negative) this.clauses.push(node.lits.map(negate))
           else queue.push(...node.lits)
-          this.#wholes.push(lit)
+          if (!negative || node.lits.length <= unionMax) this.#wholes.push(lit)
           break
         case 'one':
           this.clauses.push(negative ? this.#noneOrTwo(node.lits) : this.#exactlyOne(node.lits))
@@ -164,7 +168,8 @@ export class State {
     if ((store.may(negate(lit)) & this.type) === 0) return true
     const { kind } = store.node(lit)
     if (kind !== 'and' && kind !== 'one') return undefined
-    return this.#wholes.some((whole) => whole !== negate(lit) && disjoint.pair(whole, lit))
+    return this.#wholes.length <= wholesMax &&
+      this.#wholes.some((whole) => whole !== negate(lit) && disjoint.pair(whole, lit))
       ? false
       : undefined
   }

@@ -1,4 +1,5 @@
-import { compileRegex, matches } from '../automata/regex.ts'
+import { matches } from '../automata/match.ts'
+import { compileRegex } from '../automata/regex.ts'
 import type { Demand, Found, WordSearch } from '../automata/search.ts'
 import { type Language, standardFormats } from '../formats/standard.ts'
 import { codePoints } from '../formula/canonical.ts'

@@ -1,3 +1,4 @@
+import type { Budget } from '../decide/budget.ts'
 import { compare, type Rational } from '../rational.ts'
 import { scalarKey } from './canonical.ts'
 import type { Membership } from './membership.ts'
@@ -22,10 +23,12 @@ const pairsMax = 2_000
 export class Disjointness {
   readonly #store: Store
   readonly #membership: Membership
+  readonly #budget: Budget
   readonly #pairs = new Map<string, boolean>()
   readonly #facts = new Map<Lit, Facts>()
 
-  constructor(store: Store, membership: Membership) {
+  constructor(store: Store, membership: Membership, budget: Budget) {
+    this.#budget = budget
     this.#store = store
     this.#membership = membership
   }
@@ -88,6 +91,7 @@ export class Disjointness {
   }
 
   #compute(a: Lit, b: Lit, may: number, depth: number): boolean {
+    this.#budget.tick(4)
     const left = this.facts(a)
     const right = this.facts(b)
     if (left.values !== undefined && left.list.length < 200)
@@ -145,6 +149,7 @@ export class Disjointness {
     for (let lit = queue.pop(); lit !== undefined; lit = queue.pop()) {
       const node = this.#store.node(lit)
       const negative = isNegative(lit)
+      this.#budget.tick()
       if (node.kind === 'and' && !negative) queue.push(...node.lits)
       else if (node.kind === 'enum' && !negative) list ??= [...node.values.values()]
       else if (node.kind === 'atom') {

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json } from '../../../core/json.ts'
-import { matches } from '../automata/regex.ts'
+import { matches } from '../automata/match.ts'
 import type { Budget } from '../decide/budget.ts'
 import { isDistinct } from '../evaluate.ts'
 import { standardFormats } from '../formats/standard.ts'

@@ -1,5 +1,5 @@
 import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
-import { matches } from '../automata/regex.ts'
+import { matches } from '../automata/match.ts'
 import { enterScope } from '../evaluate.ts'
 import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace } from '../load/references.ts'

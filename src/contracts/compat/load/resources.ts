@@ -40,6 +40,7 @@ export interface Document {
 /** Base of schemas that name none; opaque to users. */
 export const defaultBase = 'json-schema:///root'
 const depthMax = 20_000
+const subschemasMax = 1_000_000
 
 interface Walk {
   readonly document: Document
@@ -98,8 +99,16 @@ function invalid(pointer: string, message: string): Finding {
 /** Visits every subschema below a place, without recursion: schemas may be nested very deeply. */
 export function walkFrom(walk: Walk, start: Frame): void {
   const stack: Frame[] = [start]
+  let visited = 0
   for (let frame = stack.pop(); frame !== undefined; frame = stack.pop()) {
     if (!isJsonObject(frame.schema)) continue
+    visited += 1
+    if (visited > subschemasMax) {
+      walk.findings.push(
+        invalid(frame.pointer, `the schema has more than ${subschemasMax} subschemas`),
+      )
+      return
+    }
     if (frame.depth > depthMax) {
       walk.findings.push(
         invalid(frame.pointer, `the schema is nested more than ${depthMax} levels deep`),

@@ -1,5 +1,5 @@
 import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
-import { matches } from '../automata/regex.ts'
+import { matches } from '../automata/match.ts'
 import { dynamicTarget, type Evaluator, enterScope, isDeclared, type Scope } from '../evaluate.ts'
 import { members, own } from '../formula/canonical.ts'
 import { childPlace, resolveReference } from '../load/references.ts'
@@ -184,7 +184,7 @@ function union(
 ): Location | undefined {
   if (keyword !== 'anyOf' && keyword !== 'oneOf') return undefined
   const parts = argument as readonly Json[]
-  if (parts.length > 100) return undefined
+  if (parts.length > 1000) return undefined
   const found = parts.map((part, index) =>
     descend(evaluator, child(visit, `/${keyword}/${index}`, part, []), depth + 1),
   )
