@@ -121,6 +121,6 @@ function wrap(text: string, width: number): string {
 
 function footer(style: Style): string {
   return style.dim(
-    'treaty explain CODE prints the long text of an error. README.md and docs/ come with the package.',
+    'treaty explain CODE prints the long text of an error. README.md and docs/errors.md come with the package.',
   )
 }
