@@ -85,6 +85,14 @@ describe('bundling', () => {
     })
   })
 
+  it.each(['04', '06', '07'])('knows draft-%s', (draft) => {
+    const $schema = `http://json-schema.org/draft-${draft}/schema#`
+    expect(bundle({ 'main.json': { $schema, type: 'object' } }).problems).toEqual([])
+    expect(codesOf(bundle({ 'main.json': { $schema, type: 7 } }).problems)).toEqual([
+      'SCHEMA_INVALID',
+    ])
+  })
+
   it('keeps recursion as recursion', () => {
     const node = { type: 'object', properties: { v: { type: 'number' }, next: { $ref: '#' } } }
     expect(bundle({ 'main.json': node }).schema).toEqual(node)
@@ -283,6 +291,21 @@ describe('bundling refuses', () => {
       'main.json': { properties: { a: { $ref: '#/$defs/d40' } }, $defs },
     })
     expect(codesOf(problems)).toEqual(['SCHEMA_TOO_LARGE'])
+  })
+
+  it('a dynamic reference that could mean two schemas', () => {
+    const strict = { $dynamicAnchor: 'node', $ref: './tree.json', unevaluatedProperties: false }
+    const tree = {
+      $dynamicAnchor: 'node',
+      type: 'object',
+      properties: { kids: { items: { $dynamicRef: '#node' } } },
+    }
+    expect(codesOf(bundle({ 'main.json': strict, 'tree.json': tree }).problems)).toEqual([
+      'SCHEMA_UNSUPPORTED',
+    ])
+    const alone = bundle({ 'main.json': tree })
+    expect(alone.problems).toEqual([])
+    expect(alone.schema).toMatchObject({ properties: { kids: { items: { $ref: '#' } } } })
   })
 
   it('a chain of references that would exhaust the stack', () => {

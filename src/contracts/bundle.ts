@@ -90,6 +90,13 @@ function isSound(
   costs: Map<string, number>,
 ): boolean {
   if (reached.some((unit) => unit.isBroken)) return false
+  const ambiguous = reader.ambiguous(reached)
+  if (ambiguous) {
+    const message = 'a dynamic reference could mean several schemas here, which is not supported'
+    const hint = 'Write `$ref` instead, or give the anchors different names.'
+    reader.report({ code: 'SCHEMA_UNSUPPORTED', message, ...ambiguous.target, hint })
+    return false
+  }
   for (const unit of reached) {
     if (costOf(unit, { reader, costs, open: new Set() }) !== undefined) continue
     const message = 'the reference leads back to itself without looking into the value'

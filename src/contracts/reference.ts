@@ -11,11 +11,17 @@ export interface Resolver {
   baseOf(document: SchemaDocument, pointer: Path): string
   /** The base URI inside `schema`, which may set its own by `$id`. */
   enter(document: SchemaDocument, schema: JsonObject, base: string): string
+  /** How many schemas of a document a dynamic reference of this name could mean; the empty name is `$recursiveRef`. */
+  dynamicAnchors(document: SchemaDocument, name: string): number
   resolve(reference: string, document: SchemaDocument, base: string): SchemaTarget | Refusal
 }
 
-/** The ids and anchors that a document declares, as absolute URIs. */
-type Index = ReadonlyMap<string, Path>
+/** What a document declares. */
+interface Index {
+  /** Ids and anchors, as absolute URIs. */
+  readonly places: ReadonlyMap<string, Path>
+  readonly dynamicAnchors: ReadonlyMap<string, number>
+}
 
 /** Base of a document that names none: no reference can mean it by accident. */
 const anonymous = 'treaty-document:/'
@@ -41,9 +47,11 @@ function withoutFragment(uri: string): string {
 /** Ids and anchors of a whole document, gathered once, only when a reference needs them. */
 function createIndex(document: SchemaDocument): Index {
   const root = document.value
-  const index = new Map<string, Path>()
+  const places = new Map<string, Path>()
+  const dynamicAnchors = new Map<string, number>()
+  const count = (name: string) => dynamicAnchors.set(name, (dynamicAnchors.get(name) ?? 0) + 1)
   const add = (uri: string, path: Path) => {
-    if (!index.has(uri)) index.set(uri, path)
+    if (!places.has(uri)) places.set(uri, path)
   }
   const walk = (schema: JsonObject, path: Path, base: string) => {
     const id = idOf(schema, document)
@@ -56,10 +64,12 @@ function createIndex(document: SchemaDocument): Index {
       const anchor = schema[keyword]
       if (typeof anchor === 'string') add(`${inside}#${anchor}`, path)
     }
+    if (typeof schema.$dynamicAnchor === 'string') count(schema.$dynamicAnchor)
+    if (schema.$recursiveAnchor === true) count('')
     eachSubschema(schema, (subschema, below) => walk(subschema, [...path, ...below], inside))
   }
   if (isJsonObject(root)) walk(root, [], anonymous)
-  return index
+  return { places, dynamicAnchors }
 }
 
 /** @see JSON Schema core 2020-12, section 8.2; `id` of draft-04 is understood too */
@@ -81,7 +91,7 @@ export function createResolver(store: SchemaStore): Resolver {
     base: string,
   ): SchemaTarget | undefined {
     const { file, pointer, fragment } = splitReference(uri)
-    const index = indexOf(document)
+    const index = indexOf(document).places
     const root = file === withoutFragment(base) && file === anonymous ? [] : index.get(file)
     if (pointer) return root && { document, pointer: [...root, ...pointer] }
     const anchored = index.get(`${file}#${fragment}`)
@@ -93,13 +103,14 @@ export function createResolver(store: SchemaStore): Resolver {
     const opened = store.open(file, document)
     if (isRefusal(opened)) return opened
     if (pointer) return { document: opened, pointer }
-    for (const [uri, path] of indexOf(opened)) {
+    for (const [uri, path] of indexOf(opened).places) {
       if (uri.endsWith(`#${fragment}`)) return { document: opened, pointer: path }
     }
     return notFound(reference)
   }
 
   return {
+    dynamicAnchors: (document, name) => indexOf(document).dynamicAnchors.get(name) ?? 0,
     baseOf(document, pointer) {
       let base = anonymous
       let current: Json | undefined = document.value

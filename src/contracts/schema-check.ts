@@ -1,10 +1,12 @@
-import type { Json } from '../core/json.ts'
+import { createRequire } from 'node:module'
+import type { Json, JsonObject } from '../core/json.ts'
 import { parsePointer } from '../core/json.ts'
 import type { Draft } from './draft.ts'
 import { uriOfDraft } from './draft.ts'
 import type { JsonSchema } from './model.ts'
 import type { SchemaDocument } from './schema-store.ts'
 import type { Path } from './source.ts'
+import type { CompiledSchema } from './validator.ts'
 import { compileSchema } from './validator.ts'
 
 /** Something wrong with a schema, at a place of the document that holds it. */
@@ -32,8 +34,7 @@ export function metaProblems(schema: JsonSchema, draft: Draft): MetaProblem[] {
   if (typeof schema === 'boolean') {
     return draft === '04' ? [{ path: [], message: 'draft-04 knows no boolean schemas' }] : []
   }
-  const uri = uriOfDraft(draft)
-  const meta = compileSchema({ $schema: uri, $ref: uri }, { draft })
+  const meta = metaSchemaOf(draft)
   if (meta.check(schema)) return []
   const byPointer = new Map<string, string>()
   for (const error of meta.errors(schema)) {
@@ -46,6 +47,26 @@ export function metaProblems(schema: JsonSchema, draft: Draft): MetaProblem[] {
     path: parsePointer(pointer) ?? [],
     message,
   }))
+}
+
+const require = createRequire(import.meta.url)
+const draft06 = new Map<'schema', CompiledSchema>()
+
+/** Ajv brings the schema of draft-06 along and knows it under no name; it is read as the draft-07 schema that it also is. */
+function metaSchemaOf(draft: Draft): CompiledSchema {
+  const uri = uriOfDraft(draft)
+  if (draft !== '06') return compileSchema({ $schema: uri, $ref: uri }, { draft })
+  let meta = draft06.get('schema')
+  if (!meta) {
+    const {
+      $schema: _schema,
+      $id: _id,
+      ...schema
+    } = require('ajv/dist/refs/json-schema-draft-06.json') as JsonObject
+    meta = compileSchema(schema, { draft: '07' })
+    draft06.set('schema', meta)
+  }
+  return meta
 }
 
 function describe(error: {

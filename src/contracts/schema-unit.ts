@@ -9,7 +9,7 @@ import { createResolver } from './reference.ts'
 import type { SchemaProblem } from './schema-check.ts'
 import { metaProblems } from './schema-check.ts'
 import type { SchemaDocument, SchemaStore, SchemaTarget } from './schema-store.ts'
-import { isRefusal } from './schema-store.ts'
+import { isRefusal, splitReference } from './schema-store.ts'
 import { eachSubschema } from './schema-walk.ts'
 import type { Path } from './source.ts'
 
@@ -37,6 +37,8 @@ export interface Unit {
   /** For each place in it: the units that judge the same value, its own root's first. */
   readonly inPlace: readonly (readonly string[])[]
   readonly nodes: number
+  /** Names of its dynamic references; the empty one is `$recursiveRef`. */
+  readonly dynamicNames: ReadonlySet<string>
   /** True when something in it was reported. */
   readonly isBroken: boolean
 }
@@ -129,6 +131,7 @@ type Follow = (
 class UnitCopy {
   readonly targets = new Map<string, SchemaTarget>()
   readonly places: string[][] = [[]]
+  readonly dynamicNames = new Set<string>()
   nodes = 0
   isTooDeep = false
   readonly #target: SchemaTarget
@@ -175,6 +178,8 @@ class UnitCopy {
     const referred = referenceOf(value)
     if (!referred) return
     delete result[referred.keyword]
+    if (referred.keyword !== '$ref')
+      this.dynamicNames.add(splitReference(referred.reference).fragment)
     const { document } = this.#target
     const found = this.#follow(referred, { document, path: at.path, base: at.base })
     if (!found) return
@@ -212,6 +217,17 @@ export class UnitReader {
     const unit = this.#copy(target, draft, key)
     this.#units.set(key, unit)
     return unit
+  }
+
+  /** A dynamic reference of `units` that could mean several schemas, depending on the way that led to it. */
+  ambiguous(units: readonly Unit[]): Unit | undefined {
+    const documents = [...new Set(units.map(({ target }) => target.document))]
+    return units.find((unit) =>
+      [...unit.dynamicNames].some((name) => {
+        const counts = documents.map((document) => this.#resolver.dynamicAnchors(document, name))
+        return counts.reduce((sum, count) => sum + count, 0) > 1
+      }),
+    )
   }
 
   /** A unit that was read before. */
@@ -261,9 +277,10 @@ export class UnitReader {
     for (const { path, message } of metaProblems(schema, draft)) {
       this.report({ code: 'SCHEMA_INVALID', message, document, pointer: [...pointer, ...path] })
     }
-    const { targets, places: inPlace, nodes } = copy
+    const { targets, places: inPlace, nodes, dynamicNames } = copy
     const isBroken = this.#reported > before
-    return { key, name: nameOf(target), target, schema, targets, inPlace, nodes, isBroken }
+    const name = nameOf(target)
+    return { key, name, target, schema, targets, inPlace, nodes, dynamicNames, isBroken }
   }
 
   /** A `$schema` that names no draft would otherwise be read as something that its author did not mean. */

@@ -414,6 +414,13 @@ export const contractFileCodes = {
     meaning: 'A schema refers to one that is written in another draft of JSON Schema.',
     fix: 'Use one draft for all of them.',
   },
+  SCHEMA_UNSUPPORTED: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'A schema uses a dynamic reference whose meaning depends on the way that led to it.',
+    fix: 'Write $ref instead, or give the anchors different names.',
+  },
   SCHEMA_ROOT: {
     exitCode: 3,
     status: 422,
