@@ -24,7 +24,7 @@ export async function bullmqSide(
   const { url, load, concurrency } = options
   const connect = () => new Redis(url, { maxRetriesPerRequest: null, enableAutoPipelining: true })
   const [forQueue, forWorker, forInfo] = [connect(), connect(), connect()]
-  const queueName = `bench-${process.pid}`
+  const queueName = `bench-${process.pid}-${concurrency}`
   const queue = new Queue(queueName, {
     connection: forQueue,
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true },

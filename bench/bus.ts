@@ -11,7 +11,8 @@ import { atLeast, type Bar, type Report, type Row } from './report.ts'
 const treatyName = 'Treaty, embedded bus'
 const bareName = 'bare node:sqlite, pipelined'
 const bullName = 'BullMQ on Redis'
-const bullConcurrency = 200
+/** Its best depends on the machine; the bar is against the faster. */
+const bullConcurrencies = [100, 500]
 /** Enough by itself on two quiet cores, whatever the floor is there. */
 const rateEnough = 30_000
 
@@ -36,9 +37,10 @@ export async function bench(options: BenchOptions): Promise<Report> {
     if ('url' in redis) {
       // Fewer, since it is slower and a round should not take all day; the rate is what counts.
       const fewer = { ...load, messages: Math.ceil(load.messages / 4) }
-      sides.push(
-        await bullmqSide(bullName, { url: redis.url, load: fewer, concurrency: bullConcurrency }),
-      )
+      for (const concurrency of bullConcurrencies) {
+        const name = `${bullName}, concurrency ${concurrency}`
+        sides.push(await bullmqSide(name, { url: redis.url, load: fewer, concurrency }))
+      }
     }
     const rows = await measureSides(sides, { rounds: options.rounds, reference: bareName })
     return { bench: 'bus', rows, bars: barsOf(rows), notes: notesOf(load, redis) }
@@ -52,13 +54,13 @@ export async function bench(options: BenchOptions): Promise<Report> {
 function barsOf(rows: readonly Row[]): Bar[] {
   const find = (name: string) => rows.find((row) => row.name === name)
   const treaty = find(treatyName)
-  const bull = find(bullName)
+  const bullRates = rows.filter(({ name }) => name.startsWith(bullName)).map(({ rate }) => rate)
   const floor = atLeast(
     `${treatyName} ÷ ${bareName} (or ${rateEnough} a second)`,
     0.5,
     treaty?.ratio ?? null,
   )
-  const times = treaty && bull ? treaty.rate / bull.rate : null
+  const times = treaty && bullRates.length > 0 ? treaty.rate / Math.max(...bullRates) : null
   return [
     { ...floor, met: floor.met || (treaty?.rate ?? 0) >= rateEnough },
     atLeast(`${treatyName} ÷ ${bullName}`, 3, times),
@@ -71,7 +73,7 @@ function notesOf(load: Load, redis: Peer | { readonly reason: string }): string[
     'Treaty: durability full (WAL, synchronous FULL), publishMany, 1000 handlers, validated on both ends, one process',
     'bare: the same pragmas and batches, insert and delete by key, nothing else',
     'url' in redis
-      ? `BullMQ: addBulk, concurrency ${bullConcurrency}, auto-pipelining, removeOnComplete; Redis with appendonly yes, appendfsync always; CPU with the server's; nothing validated`
+      ? `BullMQ: addBulk, auto-pipelining, removeOnComplete; Redis with appendonly yes, appendfsync always; CPU with the server's; nothing validated`
       : `BullMQ skipped: no Redis (${redis.reason})`,
   ]
 }
