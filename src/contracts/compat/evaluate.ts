@@ -1,4 +1,4 @@
-import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { matches } from './automata/match.ts'
 import type { Budget } from './decide/budget.ts'
 import { standardFormats } from './formats/standard.ts'
@@ -8,6 +8,7 @@ import {
   isScalar,
   members,
   own,
+  pointerToken,
   sameJson,
   scalarKey,
 } from './formula/canonical.ts'
@@ -107,7 +108,7 @@ export class Evaluator {
     const { schema, place } = call
     const { draft } = place.resource
     if (refHidesSiblings(draft) && typeof schema.$ref === 'string')
-      return this.#reference(call, schema.$ref)
+      return { ...this.#reference(call, schema.$ref), keyword: '$ref' }
     const shapes = shapesOf(draft)
     for (const keyword of order) {
       const value = own(schema, keyword)
@@ -182,7 +183,7 @@ export class Evaluator {
     return members(argument).every(([key, part]) => {
       if (own(value, key) === undefined) return true
       if (Array.isArray(part)) return part.every((name) => own(value, name as string) !== undefined)
-      return this.#same(call, `/${keyword}/${escapePointer(key)}`, part)
+      return this.#same(call, `/${keyword}/${pointerToken(key)}`, part)
     })
   }
 
@@ -256,14 +257,14 @@ export class Evaluator {
       case 'properties':
         return members(argument as JsonObject).every(
           ([key, part]) =>
-            own(value, key) === undefined || check(key, `/properties/${escapePointer(key)}`, part),
+            own(value, key) === undefined || check(key, `/properties/${pointerToken(key)}`, part),
         )
       case 'patternProperties':
         return members(argument as JsonObject).every(([source, part]) =>
           members(value).every(
             ([key]) =>
               !matches(source, key) ||
-              check(key, `/patternProperties/${escapePointer(source)}`, part),
+              check(key, `/patternProperties/${pointerToken(source)}`, part),
           ),
         )
       case 'additionalProperties':

@@ -67,7 +67,7 @@ export class State {
       switch (node.kind) {
         case 'and':
           if (negative) this.clauses.push(node.lits.map(negate))
-          else queue.push(...node.lits)
+          else queue.push(...node.lits.toReversed())
           if (!negative || node.lits.length <= unionMax) this.#wholes.push(lit)
           break
         case 'one':

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 
 /** A value without parts. */
 export type Scalar = null | boolean | number | string
@@ -76,4 +76,9 @@ export function codePoints(text: string): number {
   let count = 0
   for (const _ of text) count += 1
   return count
+}
+
+/** One reference token of a JSON Pointer, escaped (RFC 6901); nearly all need no escaping. */
+export function pointerToken(key: string): string {
+  return key.includes('~') || key.includes('/') ? escapePointer(key) : key
 }

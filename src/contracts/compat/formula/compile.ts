@@ -1,4 +1,4 @@
-import { escapePointer, type Json, type JsonObject } from '../../../core/json.ts'
+import type { Json, JsonObject } from '../../../core/json.ts'
 import type { Budget } from '../decide/budget.ts'
 import { dynamicTarget, enterScope, type Scope, scopeKey } from '../evaluate.ts'
 import { standardFormats } from '../formats/standard.ts'
@@ -6,7 +6,7 @@ import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace, resolveReference } from '../load/references.ts'
 import type { Document, Place } from '../load/resources.ts'
 import { fromNumber } from '../rational.ts'
-import { isScalar, members, own, type Scalar } from './canonical.ts'
+import { isScalar, members, own, pointerToken, type Scalar } from './canonical.ts'
 import { constant } from './constant.ts'
 import type { Disjointness } from './disjoint.ts'
 import * as store from './store.ts'
@@ -295,7 +295,7 @@ export class Compiler implements Compilation {
         return store.or([
           store.type(ANY & ~OBJECT),
           absent,
-          this.same(use, `/${keyword}/${escapePointer(key)}`, part),
+          this.same(use, `/${keyword}/${pointerToken(key)}`, part),
         ])
       }),
     )
@@ -363,7 +363,7 @@ export class Compiler implements Compilation {
             store.atom({
               op: 'prop',
               key,
-              lit: this.below(use, `/properties/${escapePointer(key)}`, part),
+              lit: this.below(use, `/properties/${pointerToken(key)}`, part),
             }),
           ),
         )
@@ -373,7 +373,7 @@ export class Compiler implements Compilation {
             patterned(
               store,
               source,
-              this.below(use, `/patternProperties/${escapePointer(source)}`, part),
+              this.below(use, `/patternProperties/${pointerToken(source)}`, part),
             ),
           ),
         )

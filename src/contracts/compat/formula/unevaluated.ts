@@ -1,10 +1,10 @@
-import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { matches } from '../automata/match.ts'
 import { enterScope } from '../evaluate.ts'
 import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace } from '../load/references.ts'
 import type { Place } from '../load/resources.ts'
-import { members, own } from './canonical.ts'
+import { members, own, pointerToken } from './canonical.ts'
 import { type Lit, negate, OBJECT, TRUE } from './store.ts'
 import { additional, type Chain, type Compilation, keysOf, type Use } from './use.ts'
 
@@ -96,7 +96,7 @@ function inPlace(
     case 'dependencies':
       return members(value as JsonObject).flatMap(([key, part]) => {
         const present = both(store.type(OBJECT), store.atom({ op: 'has', key }))
-        return Array.isArray(part) ? [] : below(`/${keyword}/${escapePointer(key)}`, part, present)
+        return Array.isArray(part) ? [] : below(`/${keyword}/${pointerToken(key)}`, part, present)
       })
     default:
       return []

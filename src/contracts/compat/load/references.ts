@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module'
 import { TreatyError } from '../../../core/errors.ts'
 import type { Finding } from '../../../core/finding.ts'
-import { escapePointer, isJsonObject, type Json, parsePointer } from '../../../core/json.ts'
+import { isJsonObject, type Json, parsePointer } from '../../../core/json.ts'
 import type { JsonSchema } from '../../model.ts'
+import { pointerToken } from '../formula/canonical.ts'
 import { type Draft, draftOf } from './dialect.ts'
 import {
   type Document,
@@ -121,7 +122,7 @@ function walkPointer(resource: Resource, pointer: string): Place | undefined {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, token))
       return undefined
     value = (value as unknown as Record<string, Json>)[token] as Json
-    at = `${at}/${escapePointer(token)}`
+    at = `${at}/${pointerToken(token)}`
     current = current.document.byPointer.get(at) ?? current
   }
   if (typeof value !== 'boolean' && !isJsonObject(value)) return undefined

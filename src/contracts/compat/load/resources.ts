@@ -1,6 +1,7 @@
 import type { Finding } from '../../../core/finding.ts'
-import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import type { JsonSchema } from '../../model.ts'
+import { pointerToken } from '../formula/canonical.ts'
 import { type Draft, draftOf, idKeyword, refHidesSiblings, shapesOf } from './dialect.ts'
 import { shapeProblem } from './shapes.ts'
 
@@ -132,7 +133,7 @@ function visit(walk: Walk, frame: Frame, schema: JsonObject, stack: Frame[]): vo
     const definitions = keyword === 'definitions' || keyword === '$defs'
     if (hidden && keyword !== '$ref' && !definitions) continue
     const problem = shapeProblem(shape, value, resource.draft)
-    const pointer = `${frame.pointer}/${escapePointer(keyword)}`
+    const pointer = `${frame.pointer}/${pointerToken(keyword)}`
     if (problem !== undefined) walk.findings.push(invalid(pointer, `${keyword} ${problem}`))
     else
       for (const [path, part] of subschemas(keyword, value)) {
@@ -212,7 +213,7 @@ export function subschemas(keyword: string, value: Json): [path: string, schema:
     return Object.entries(value).flatMap(([name, part]) =>
       part === undefined || Array.isArray(part)
         ? []
-        : [[`${base}/${escapePointer(name)}`, part] as [string, Json]],
+        : [[`${base}/${pointerToken(name)}`, part] as [string, Json]],
     )
   }
   return []

@@ -1,7 +1,7 @@
-import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import { matches } from '../automata/match.ts'
 import { dynamicTarget, type Evaluator, enterScope, isDeclared, type Scope } from '../evaluate.ts'
-import { members, own } from '../formula/canonical.ts'
+import { members, own, pointerToken } from '../formula/canonical.ts'
 import { childPlace, resolveReference } from '../load/references.ts'
 import type { Place } from '../load/resources.ts'
 
@@ -83,7 +83,7 @@ function below(evaluator: Evaluator, visit: Visit, keyword: string, argument: Js
           ([key, part]) =>
             !Array.isArray(part) && isJsonObject(value) && own(value, key) !== undefined,
         )
-        .map(([key, part]) => same(`/${keyword}/${escapePointer(key)}`, part))
+        .map(([key, part]) => same(`/${keyword}/${pointerToken(key)}`, part))
     default:
       if (Array.isArray(value)) return items(evaluator, visit, keyword, argument)
       return isJsonObject(value) ? properties(evaluator, visit, keyword, argument) : []
@@ -151,12 +151,12 @@ function properties(evaluator: Evaluator, visit: Visit, keyword: string, argumen
     case 'properties':
       return members(argument as JsonObject)
         .filter(([key]) => own(value, key) !== undefined)
-        .map(([key, part]) => child(visit, `/properties/${escapePointer(key)}`, part, [key]))
+        .map(([key, part]) => child(visit, `/properties/${pointerToken(key)}`, part, [key]))
     case 'patternProperties':
       return members(argument as JsonObject).flatMap(([source, part]) =>
         keys
           .filter((key) => matches(source, key))
-          .map((key) => child(visit, `/patternProperties/${escapePointer(source)}`, part, [key])),
+          .map((key) => child(visit, `/patternProperties/${pointerToken(source)}`, part, [key])),
       )
     case 'additionalProperties':
       return keys
@@ -217,7 +217,7 @@ export function schemaPointer(
   root: Place,
 ): string {
   const pointer =
-    keyword === undefined ? place.pointer : `${place.pointer}/${escapePointer(keyword)}`
+    keyword === undefined ? place.pointer : `${place.pointer}/${pointerToken(keyword)}`
   return place.resource.document === root.resource.document
     ? pointer
     : `${place.resource.uri}#${pointer}`

@@ -1,7 +1,7 @@
-import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import type { JsonSchema } from '../../model.ts'
 import { isRisky, matches } from '../automata/match.ts'
-import { members, own } from '../formula/canonical.ts'
+import { members, own, pointerToken } from '../formula/canonical.ts'
 import { shapesOf } from '../load/dialect.ts'
 import { resolveReference } from '../load/references.ts'
 import { type Document, type Resource, subschemas } from '../load/resources.ts'
@@ -83,7 +83,7 @@ class Slicer {
     const parts = subschemas(keyword, value)
     if (parts.length === 0) return value
     const keep = (name: string): boolean => {
-      const at = `${pointer}/${keyword}/${escapePointer(name)}`
+      const at = `${pointer}/${keyword}/${pointerToken(name)}`
       if (this.#needed.has(at) || this.#document.usesDynamicScope) return true
       if (keyword === 'properties') return this.#names.has(name)
       return keyword !== '$defs' && keyword !== 'definitions'
@@ -95,7 +95,7 @@ class Slicer {
     if (parts.length === 1 && parts[0]?.[0] === `/${keyword}`) return inner(value, `/${keyword}`)
     const kept: Record<string, Json> = {}
     for (const [name, part] of members(value as JsonObject)) {
-      if (keep(name)) kept[name] = inner(part, `/${keyword}/${escapePointer(name)}`)
+      if (keep(name)) kept[name] = inner(part, `/${keyword}/${pointerToken(name)}`)
     }
     return kept
   }
