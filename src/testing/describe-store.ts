@@ -4,23 +4,18 @@ import { join } from 'node:path'
 import { type Clock, delay, systemClock } from '../core/clock.ts'
 import type { Store } from '../store/store.ts'
 import type { TestRunner } from './conformance/describe-transport.ts'
-import { type StoreChild, startStoreChild } from './store/child-process.ts'
+import { type ChildStore, type StoreChild, startStoreChild } from './store/child-process.ts'
 import { claimPromises } from './store/claims.ts'
 import { counterPromises } from './store/counters.ts'
 import { lockPromises } from './store/locks.ts'
 import { logPromises } from './store/log.ts'
 import { processPromises } from './store/processes.ts'
-import type {
-  ChildStore,
-  StoreFacts,
-  StorePromise,
-  StoreStage,
-  StoreUnderTest,
-} from './store/promise.ts'
+import type { StoreFacts, StorePromise, StoreStage, StoreUnderTest } from './store/promise.ts'
 import { recordPromises } from './store/records.ts'
 import { wholePromises } from './store/whole.ts'
 
-export type { ChildStore, StoreUnderTest } from './store/promise.ts'
+export type { ChildStore } from './store/child-process.ts'
+export type { StoreUnderTest } from './store/promise.ts'
 
 export interface DescribeStoreOptions {
   /** The caller's `{ describe, it }`. Default: vitest, imported when the suite is described. */

@@ -1,6 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { ChildStore } from './promise.ts'
+
+/** How a child process comes to a store: an export `(url) => Store | Promise<Store>`. */
+export interface ChildStore {
+  /** Absolute URL of the module, as `new URL(…, import.meta.url)` gives it. */
+  readonly module: string | URL
+  readonly exportName: string
+}
 
 /** A call of one method of the store, made in a child process. */
 export interface StoreCall {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Store } from '../../store/store.ts'
-import type { StoreChild } from './child-process.ts'
+import type { ChildStore, StoreChild } from './child-process.ts'
 
 /** A store with data of its own, as the suite uses it. */
 export interface StoreUnderTest {
@@ -16,13 +16,6 @@ export interface StoreUnderTest {
   makeNewer?(): Promise<void>
   /** After every connection has been closed. */
   dispose?(): Promise<void>
-}
-
-/** How a child process comes to a store: an export `(url) => Store | Promise<Store>`. */
-export interface ChildStore {
-  /** Absolute URL of the module, as `new URL(…, import.meta.url)` gives it. */
-  readonly module: string | URL
-  readonly exportName: string
 }
 
 export interface StoreFacts {
