@@ -18,6 +18,8 @@ import {
   describeTransport,
   transportBehaviours,
 } from '../../src/testing/conformance/describe-transport.ts'
+import type { TransportUnderTest } from '../../src/testing/index.ts'
+import { faultTransport } from '../../src/testing/index.ts'
 
 interface Result {
   readonly name: string
@@ -28,13 +30,17 @@ interface Result {
 type Sabotage = (inner: Transport) => Partial<Transport>
 
 /** Runs the suite with a runner of our own on the memory transport, or on what is made of it. */
-async function run(sabotage: Sabotage, options: DescribeTransportOptions): Promise<Result[]> {
+async function run(
+  sabotage: Sabotage,
+  options: DescribeTransportOptions & { readonly broker?: Partial<TransportUnderTest> },
+): Promise<Result[]> {
   const bodies: { name: string; body: Parameters<TestFunction>[1] }[] = []
   const it: TestFunction = (name, body) => bodies.push({ name, body })
   const describe = (_: string, body: () => void) => body()
   const open = () => {
     const name = `suite-${crypto.randomUUID()}`
     return {
+      ...options.broker,
       async connect(connecting?: { leaseMs?: number }) {
         const inner = await openTransport(`memory:${name}`, connecting)
         const transport = { ...methodsOf(inner), ...sabotage(inner) }
@@ -346,7 +352,40 @@ const sabotages: readonly (readonly [number, string, Sabotage])[] = [
 
 const small = { seed: 1, effort: { soakMs: 500, orderKeys: 20, orderMessages: 10, backlog: 2000 } }
 
+/** As if the broker outlived its processes, so that what needs that is tried. */
+const durable: Sabotage = (inner) => ({ capabilities: { ...inner.capabilities, durable: true } })
+const lossy: Sabotage = (inner) => ({
+  ...durable(inner),
+  async publish(records) {
+    const kept = records.filter(({ id }) => !id.endsWith('7'))
+    await inner.publish(kept)
+    return records.map(({ id }) => ({ id, position: '1' }))
+  },
+})
+const shaken: Sabotage = (inner) => ({
+  ...faultTransport(inner, { seed: 5, failPublish: 0.1, loseConfirm: 0.1, dropAck: 0.2 }),
+  ...durable(inner),
+})
+
 describe('describeTransport', () => {
+  it.concurrent.each([
+    [33, { restart: async () => undefined }],
+    [34, { cut: async () => undefined }],
+  ])(
+    'asks a broker that can be killed or cut to lose nothing (behaviour %i)',
+    async (number, broker) => {
+      const options = { ...small, only: [number], broker }
+      const [healthy] = await run(durable, options)
+      const [recovering] = await run(shaken, options)
+      const [losing] = await run(lossy, { ...options, patience: 0.06 })
+
+      expect(healthy?.error).toBeUndefined()
+      expect(healthy?.skipped).toBeUndefined()
+      expect(recovering?.error).toBeUndefined()
+      expect(String(losing?.error)).toMatch(/in vain for/)
+    },
+  )
+
   it('names each of the 42 behaviours and those beyond them once', () => {
     expect(transportBehaviours.map((behaviour) => behaviour.number)).toEqual(
       Array.from({ length: 45 }, (_, at) => at + 1),
