@@ -104,6 +104,51 @@ export const commandTable = {
       ['treaty check contracts/orders.yaml --json', 'one file, for a program'],
     ],
   },
+  compat: {
+    summary: 'Say whether every message of one schema is accepted by another',
+    description:
+      'A and B are JSON Schemas, or contracts. Without --policy the schemas are taken as they are written, and every instance of A must be accepted by B; with it, A is the earlier version and B the later. --batch asks about many pairs: lines { id, a, b, draft?, draftA?, draftB? }, answered in order.',
+    positionals: {
+      a: { summary: 'Schema or contract, the earlier version', optional: true },
+      b: { summary: 'Schema or contract, the later version', optional: true },
+    },
+    options: {
+      policy: {
+        kind: 'text',
+        value: 'POLICY',
+        choices: ['strict', 'evolvable', 'confluent-strict', 'confluent-lenient'],
+        summary: 'Default: strict for schemas, the own of contracts',
+      },
+      mode: {
+        kind: 'text',
+        value: 'MODE',
+        choices: [
+          'backward',
+          'backward-transitive',
+          'forward',
+          'forward-transitive',
+          'full',
+          'full-transitive',
+          'none',
+        ],
+        summary: 'Default: backward for schemas, the own of contracts',
+      },
+      draft: {
+        kind: 'text',
+        value: 'DRAFT',
+        choices: ['04', '06', '07', '2019-09', '2020-12'],
+        summary: 'Where a schema does not say',
+      },
+      budget: { kind: 'duration', value: 'MS', summary: 'Time for one pair. Default 1500ms' },
+      batch: { kind: 'text', value: 'FILE|-', summary: 'Pairs, one a line; - is standard input' },
+    },
+    examples: [
+      ['treaty compat old.json new.json', 'exit 0 when compatible, 3 when not or not known'],
+      ['treaty compat --batch pairs.jsonl --json', 'one answer a line, in order'],
+    ],
+    stream: 'lines',
+    streamsWith: 'batch',
+  },
   'contract show': {
     summary: 'List the contracts, or show one of them',
     positionals: { id: { summary: 'Contract id. Default: a list of all', optional: true } },
@@ -346,7 +391,7 @@ export type CommandName = keyof CommandTable
 /** The names under headings, in the order in which help shows them. */
 export const commandGroups: readonly (readonly [title: string, names: readonly CommandName[]])[] = [
   ['Begin and run', ['init', 'dev', 'start', 'serve', 'doctor']],
-  ['Contracts', ['check', 'contract show', 'contract docs', 'gen', 'validate']],
+  ['Contracts', ['check', 'compat', 'contract show', 'contract docs', 'gen', 'validate']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
   ['Store and errors', ['store backup', 'explain']],

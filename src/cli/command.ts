@@ -34,6 +34,8 @@ export interface CommandSpec {
    * `live`: runs until stopped and prints text as things happen.
    */
   readonly stream?: 'lines' | 'live'
+  /** Name of the option without which it does not stream after all. */
+  readonly streamsWith?: string
 }
 
 type ValueOf<O extends OptionSpec> = O['kind'] extends 'flag'

@@ -9,6 +9,7 @@ export const loaders: {
   dev: async () => (await import('./commands/dev.ts')).dev,
   start: async () => (await import('./commands/start.ts')).start,
   serve: async () => (await import('./commands/serve.ts')).serve,
+  compat: async () => (await import('./commands/compat.ts')).compat,
   check: async () => (await import('./commands/check.ts')).check,
   'contract show': async () => (await import('./commands/contract-show.ts')).contractShow,
   'contract docs': async () => (await import('./commands/contract-docs.ts')).contractDocs,

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { delay } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import type { Command, CommandContext, CommandResult, CommandSpec } from './command.ts'
-import { type CommandName, specOf } from './command-table.ts'
+import { type CommandName, flagOf, specOf } from './command-table.ts'
 import { exitCode } from './exit-code.ts'
 import type { Host, StopSignals } from './host.ts'
 import { type Invocation, readInvocation } from './invocation.ts'
@@ -85,20 +85,17 @@ async function runCommand(
   const startedAt = host.clock.monotonic()
   const elapsedMs = () => Math.round(host.clock.monotonic() - startedAt)
   const spec = specOf(name)
-  const choice: OutputChoice = {
-    command: name,
-    json: host.argv.includes('--json'),
-    stream: spec.stream,
-  }
+  const stream = streamOf(spec, rest)
+  const choice: OutputChoice = { command: name, json: host.argv.includes('--json'), stream }
   let output = outputFor(host, masker, choice)
   try {
     const { parseArguments } = await import('./program.ts')
     const parsed = parseArguments(name, spec, rest)
     output = outputFor(host, masker, { ...choice, json: parsed.flags.json, parsed })
-    const signals = spec.stream === undefined ? quietSignals() : host.listenForSignals()
+    const signals = stream === undefined ? quietSignals() : host.listenForSignals()
     const { loaders } = await import('./loaders.ts')
     const command = (await loaders[name]()) as Command
-    const result = await withTimeout(host, spec, parsed, signals, async (stopping) => {
+    const result = await withTimeout(host, stream, parsed, signals, async (stopping) => {
       const context = createContext(host, parsed, { masker, output, stopping, signals })
       return command.run(parsed.args as never, context)
     })
@@ -109,6 +106,14 @@ async function runCommand(
   }
 }
 
+/** How this command line streams: a command may do so only with one of its options. */
+function streamOf(spec: CommandSpec, argv: readonly string[]): CommandSpec['stream'] {
+  if (spec.streamsWith === undefined) return spec.stream
+  const flag = flagOf(spec.streamsWith)
+  const isGiven = argv.some((word) => word === flag || word.startsWith(`${flag}=`))
+  return isGiven ? spec.stream : undefined
+}
+
 function quietSignals(): StopSignals {
   const never = new AbortController().signal
   return { stopping: never, aborting: never }
@@ -117,7 +122,7 @@ function quietSignals(): StopSignals {
 /** Gives up after `--timeout`: a stream is asked to stop, anything else is left. */
 async function withTimeout(
   host: Host,
-  spec: CommandSpec,
+  stream: CommandSpec['stream'],
   { flags: { timeoutMs } }: ParsedArguments,
   { stopping }: StopSignals,
   work: (stopping: AbortSignal) => Promise<CommandResult>,
@@ -133,7 +138,7 @@ async function withTimeout(
     hint: 'Give it more time with --timeout.',
   })
   try {
-    if (spec.stream === undefined) {
+    if (stream === undefined) {
       const lost = timer.then((): Promise<CommandResult> => Promise.reject(error))
       return await Promise.race([work(stopping), lost])
     }

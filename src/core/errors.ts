@@ -3,7 +3,9 @@ import { cliCodes } from './catalog/cli.ts'
 import { contractFileCodes } from './catalog/contract-files.ts'
 import { contractCodes } from './catalog/contracts.ts'
 import type { CatalogEntry } from './catalog/entry.ts'
+import { evolutionCodes } from './catalog/evolution.ts'
 import { messagingCodes } from './catalog/messaging.ts'
+import { registryCodes } from './catalog/registry.ts'
 import { serverCodes } from './catalog/server.ts'
 import { storeCodes } from './catalog/store.ts'
 import { testingCodes } from './catalog/testing.ts'
@@ -19,7 +21,9 @@ export const errorCatalog = {
   ...cliCodes,
   ...contractCodes,
   ...contractFileCodes,
+  ...evolutionCodes,
   ...messagingCodes,
+  ...registryCodes,
   ...serverCodes,
   ...storeCodes,
   ...testingCodes,
