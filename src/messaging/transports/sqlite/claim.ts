@@ -1,3 +1,4 @@
+import { TreatyError } from '../../../core/errors.ts'
 import type { Delivery, IncomingRecord } from '../../transport.ts'
 import { bury, finishRow } from './bury.ts'
 import type { Engine, Lease, Turn } from './engine.ts'
@@ -27,7 +28,10 @@ function claimGroup(engine: Engine, turn: Turn, at: { local: LocalGroup; group: 
     const wanted = Math.min(budget, freeCredit(turn, local))
     if (wanted === 0) return
     const rows = pickReady(engine, { local, group, wanted })
-    const ended = rows.filter((row) => !handOut(engine, turn, { local, group, row })).length
+    const isLeased = leaseRange(engine, turn, { group, rows })
+    const ended = rows.filter(
+      (row) => !handOut(engine, turn, { local, group, row, isLeased }),
+    ).length
     budget -= rows.length
     // Rows that ended here, expired for example, may have freed the next of their chains: look
     // again.
@@ -97,13 +101,41 @@ export function interleave(from: {
   return [...picked.values()]
 }
 
+/** Rows below which one statement for all gains nothing. */
+const rangeMin = 4
+
+/**
+ * Leases all rows with one statement where they are one piece of the index of ready rows and none
+ * of them is at its end. False: each is to be leased for itself.
+ */
+function leaseRange(
+  engine: Engine,
+  turn: Turn,
+  given: { group: Group; rows: readonly ClaimRow[] },
+): boolean {
+  const { group, rows } = given
+  const first = rows[0]
+  if (first === undefined || rows.length < rangeMin) return false
+  let last = 0
+  for (const [seq, priority, , deliveries, releases, , expiresAt] of rows) {
+    const isPlain = expiresAt === null && deliveries - releases < group.deliveriesMax
+    if (!isPlain || priority !== first[1] || seq <= last) return false
+    last = seq
+  }
+  const { changes } = engine.sql.leaseRange.run(turn.ownerId, group.id, first[1], first[0], last)
+  if (changes === rows.length) return true
+  throw new TreatyError('UNFORESEEN', `${changes} rows were leased instead of ${rows.length}`, {
+    details: { group: group.name },
+  })
+}
+
 /** Leases the row to a subscriber. False: it came to its end instead. */
 function handOut(
   engine: Engine,
   turn: Turn,
-  given: { local: LocalGroup; group: Group; row: ClaimRow },
+  given: { local: LocalGroup; group: Group; row: ClaimRow; isLeased: boolean },
 ): boolean {
-  const { local, group, row } = given
+  const { local, group, row, isLeased } = given
   const [seq, , attempts, deliveries, releases, chain, expiresAt, firstFailedAt] = row
   const stored = readRecord(engine, turn, seq)
   if (stored === undefined) {
@@ -129,9 +161,15 @@ function handOut(
     bury(engine, turn, { row: ending, failure, as: 'dead', attempts: Math.max(attempts, times) })
     return false
   }
-  engine.sql.lease.run(turn.ownerId, group.id, seq)
+  if (!isLeased) engine.sql.lease.run(turn.ownerId, group.id, seq)
   const lease: Lease = {
-    ...ending,
+    group,
+    topicId,
+    seq,
+    chain,
+    isHolder,
+    record,
+    firstFailedAt,
     ownerId: turn.ownerId,
     attempts,
     deliveries: deliveries + 1,

@@ -21,6 +21,7 @@ describe('the statements of the hot path', () => {
     ['topReady', 'bus_delivery_ready (grp=?)'],
     ['lowestReady', 'bus_delivery_ready (grp=?)'],
     ['oldestReadyOfPriority', 'bus_delivery_ready (grp=? AND priority=?)'],
+    ['leaseRange', 'bus_delivery_ready (grp=? AND priority=? AND seq>? AND seq<?)'],
     ['hasReady', 'bus_delivery_ready (grp=?)'],
     ['chainHolder', 'bus_delivery_chain (grp=? AND chain=?)'],
     ['chainHead', 'bus_delivery_chain (grp=? AND chain=?)'],

@@ -51,6 +51,10 @@ const texts = {
     WHERE grp = ? AND state = 0 AND priority = ? ORDER BY seq LIMIT ?`,
   lease: `
     UPDATE bus_delivery SET state = 1, owner = ?, deliveries = deliveries + 1 WHERE grp = ? AND seq = ?`,
+  leaseRange: `
+    UPDATE bus_delivery INDEXED BY bus_delivery_ready
+    SET state = 1, owner = ?, deliveries = deliveries + 1
+    WHERE grp = ? AND state = 0 AND priority = ? AND seq BETWEEN ? AND ?`,
   deleteDelivery: 'DELETE FROM bus_delivery WHERE grp = ? AND seq = ?',
   deleteLeased:
     'DELETE FROM bus_delivery WHERE grp = ? AND seq = ? AND owner = ? AND deliveries = ?',
