@@ -34,7 +34,7 @@ const settledDefaults = {
 const quietLooks = 3
 
 /** How long a handler that holds a message may wait for something real before time moves on for it. */
-const patienceForHandlers = 40
+const patienceForHandlers = 16
 
 type GroupStats = TransportStats['groups'][number]
 
@@ -124,7 +124,7 @@ export async function settle(settling: Settling, options: SettledOptions = {}): 
     if (isIdle && (state.delayed === 0 || !advance)) return
     // A handler may await real work, such as a file; only then is it time that it waits for.
     if (!isIdle && quiet < patienceForHandlers) {
-      if (quiet > 10) await realPause()
+      if (quiet > 4) await realPause()
       continue
     }
     const nextMs = advance ? clock.nextInMs() : undefined
