@@ -275,6 +275,25 @@ describe('transactions', () => {
     expect(count(file)).toBe(2)
   })
 
+  it('commit nothing at all when SQLite rolled back the whole because of a part', () => {
+    const file = open()
+    const work = () => {
+      note(file, 'before')
+      expect(() =>
+        file.transaction(() => {
+          // As it does by itself when the disk is full in the middle of a large write.
+          file.db.exec('ROLLBACK')
+          throw new Error('the disk was full')
+        }),
+      ).toThrow('the disk was full')
+      note(file, 'after')
+    }
+    expect(() => file.transaction(work)).toThrow('the disk was full')
+    expect(count(file)).toBe(0)
+    note(file, 'a new one works')
+    expect(count(file)).toBe(1)
+  })
+
   it('refuse work that is not synchronous', () => {
     const file = open()
     expect(() => file.transaction(async () => note(file, 'x'))).toThrow(/promise/)
@@ -386,6 +405,17 @@ describe('backup', () => {
     note(file, 'x')
     await expect(file.backup(file.path)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     expect(count(file)).toBe(1)
+  })
+
+  it('of memory does not fail as "not an error" when the same connection writes beside it', async () => {
+    const file = open('memory:busy')
+    for (let n = 0; n < 200; n += 1) note(file, 'x'.repeat(1000))
+    for (let round = 0; round < 20; round += 1) {
+      const copying = file.backup(join(folder, 'copy.db'))
+      for (let n = 0; n < 20; n += 1) note(file, 'x'.repeat(1000))
+      await copying
+    }
+    expect(count(open('copy.db'))).toBeGreaterThanOrEqual(200)
   })
 
   it('of memory is a file', async () => {

@@ -1,13 +1,14 @@
-import { existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
-import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
+import { realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../core/clock.ts'
-import { TreatyError } from '../core/errors.ts'
+import { backUp } from './sqlite-backup.ts'
 import { type ChangeFeed, createChangeFeed } from './sqlite-changes.ts'
-import { connectFile, connectMemory, connectReader, type Durability } from './sqlite-connect.ts'
+import { connectFile, connectMemory, type Durability } from './sqlite-connect.ts'
 import { isStorageError, mapSqliteError } from './sqlite-errors.ts'
 import { type ComponentMigrations, migrate } from './sqlite-migrations.ts'
+import { createTransact } from './sqlite-transaction.ts'
 
 /**
  * One SQLite database, opened the way Treaty needs it: WAL, group commits of the caller's making,
@@ -69,6 +70,7 @@ interface Connection {
   readonly key: string
   readonly db: DatabaseSync
   readonly statements: Map<string, StatementSync>
+  readonly transact: <T>(work: () => T) => T
   users: number
 }
 /** Named databases in memory, shared by all who open the name. */
@@ -117,12 +119,16 @@ function newConnection(path: string, options: OpenSqliteOptions): Connection {
   const isPrivate = path === ':memory:' || path === 'memory:'
   if (isPrivate || path.startsWith('memory:')) {
     const key = isPrivate ? ':memory:' : path
-    return { key, db: connectMemory(), statements: new Map(), users: 0 }
+    return connectionOf(key, connectMemory())
   }
   const absolute = resolve(path)
   const { durability = 'full', openWaitMs = 5000 } = options
   const db = connectFile(absolute, { durability, openWaitMs })
-  return { key: realpathSync(absolute), db, statements: new Map(), users: 0 }
+  return connectionOf(realpathSync(absolute), db)
+}
+
+function connectionOf(key: string, db: DatabaseSync): Connection {
+  return { key, db, statements: new Map(), transact: createTransact(db), users: 0 }
 }
 
 function disconnect(connection: Connection): void {
@@ -171,11 +177,17 @@ function createSqliteFile(connection: Connection, clock: Clock): SqliteFile {
     prepare,
     changed: isMemory ? never : watchVersion(),
     onChange: feed.add,
-    transaction: (work) => runTransaction(connection, work),
+    transaction(work) {
+      try {
+        return connection.transact(work)
+      } catch (error) {
+        throw isStorageError(error) ? mapSqliteError(error, key) : error
+      }
+    },
     notifyLocal() {
       for (const other of siblings) if (other !== feed) other.notify()
     },
-    backup: (file) => backUp(connection, resolve(file)),
+    backup: (file) => backUp({ db, path: key, isMemory }, resolve(file)),
     close() {
       if (!isOpen) return
       isOpen = false
@@ -193,51 +205,4 @@ function join(key: string, feed: ChangeFeed): Set<ChangeFeed> {
   siblings.add(feed)
   if (key !== ':memory:') feedsByKey.set(key, siblings)
   return siblings
-}
-
-function runTransaction<T>(connection: Connection, work: () => T): T {
-  const { db, key } = connection
-  const isNested = db.isTransaction
-  try {
-    db.exec(isNested ? 'SAVEPOINT part' : 'BEGIN IMMEDIATE')
-    const result = work()
-    if (result instanceof Promise) {
-      throw new TreatyError('UNFORESEEN', 'the work of a transaction returned a promise', {
-        hint: 'Await before the transaction; everything inside it must be synchronous',
-      })
-    }
-    db.exec(isNested ? 'RELEASE part' : 'COMMIT')
-    return result
-  } catch (error) {
-    // A full disk or an I/O error may have rolled everything back already.
-    if (db.isOpen && db.isTransaction)
-      db.exec(isNested ? 'ROLLBACK TO part; RELEASE part' : 'ROLLBACK')
-    throw isStorageError(error) ? mapSqliteError(error, key) : error
-  }
-}
-
-async function backUp(connection: Connection, target: string): Promise<void> {
-  const { key, db } = connection
-  const isMemory = isInMemory(connection)
-  if (target === key) {
-    throw new TreatyError('STORE_UNAVAILABLE', `the store ${key} cannot be its own backup`, {
-      hint: 'Name another file',
-    })
-  }
-  const partial = `${target}.partial`
-  let reader: DatabaseSync | undefined
-  try {
-    mkdirSync(dirname(target), { recursive: true })
-    rmSync(partial, { force: true })
-    // One step for all pages: a copy in several steps begins anew whenever another process commits.
-    // It runs on a thread of its own, on a connection of its own, beside the writers.
-    reader = isMemory ? undefined : connectReader(key)
-    await backup(reader ?? db, partial, { rate: 0x7fffffff })
-    renameSync(partial, target)
-  } catch (error) {
-    throw mapSqliteError(error, target)
-  } finally {
-    reader?.close()
-    if (existsSync(partial)) rmSync(partial, { force: true })
-  }
 }
