@@ -30,8 +30,8 @@ export function claimDue(engine: Engine, turn: Turn): void {
   }
 }
 
-/** Makes the delayed rows of one group ready whose time has come. True: there were some. */
-export function wakeDue(engine: Engine, turn: Turn, groupId: number): boolean {
+/** Makes the delayed rows of one group ready whose time has come. */
+export function wakeDue(engine: Engine, turn: Turn, groupId: number): void {
   const rows = engine.sql.due.all(groupId, turn.now, rowsMax) as unknown as (readonly [
     seq: number,
     state: number,
@@ -46,11 +46,10 @@ export function wakeDue(engine: Engine, turn: Turn, groupId: number): boolean {
   if (rows.length === rowsMax) turn.hasMore = true
   // The due rows are gone from the index, so the next due time is another.
   if (rows.length > 0) turn.afterCommit.push(() => forgetDue(engine))
-  return rows.length > 0
 }
 
-/** Ends the messages whose time to live has passed, in every group. True: there were some. */
-export function expireDue(engine: Engine, turn: Turn): boolean {
+/** Ends the messages whose time to live has passed, in every group, up to a bound; how many. */
+export function expireDue(engine: Engine, turn: Turn): number {
   const rows = engine.sql.expired.all(turn.now, rowsMax) as unknown as ExpiredRow[]
   if (rows.length === rowsMax) turn.hasMore = true
   for (const row of rows) {
@@ -65,7 +64,7 @@ export function expireDue(engine: Engine, turn: Turn): boolean {
     })
   }
   if (rows.length > 0) turn.afterCommit.push(() => forgetDue(engine))
-  return rows.length > 0
+  return rows.length
 }
 
 function forgetDue(engine: Engine): void {

@@ -50,6 +50,8 @@ export interface Engine {
   ownerId: number
   /** Epoch milliseconds at which the owner's lease was last written. */
   renewedAt: number
+  /** Epoch milliseconds of the last transaction with messages in it. */
+  activeAt: number
   /** Generation of the file after the last transaction that we saw. */
   seenGeneration: number
   /** When the next delayed row of a local group falls due; undefined: look it up. */

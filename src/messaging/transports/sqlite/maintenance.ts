@@ -10,30 +10,19 @@ import { refresh } from './topology.ts'
 const rowsMax = 1000
 
 /**
- * What a round of upkeep has found to do, by reading only. Undefined: nothing, so that an idle
- * process never takes the write lock.
+ * What a round of upkeep has found to do, by reading only; found nothing, an idle process never
+ * takes the write lock. True: its bound was reached, so there is more.
  */
-export type Upkeep = (turn: Turn) => void
+export type Upkeep = (turn: Turn) => boolean
 
 /** Letters without a consumer have no contract that says how long they are kept. */
 export const refusedRetentionMs = 30 * 86_400_000
 
-/** Where the walk through tables without an index on time goes on. */
-export interface UpkeepCursors {
-  inbox: readonly [number, string]
-  dedup: readonly [number, string]
-}
-
-export function newCursors(): UpkeepCursors {
-  return { inbox: [0, ''], dedup: [0, ''] }
-}
-
 export function findUpkeep(
   engine: Engine,
   processes: ProcessTable,
-  context: { now: number; cursors: UpkeepCursors },
+  now: number,
 ): Upkeep | undefined {
-  const { now, cursors } = context
   const found = [
     findGoneOwners(engine, processes, now),
     findHeartbeat(engine, now),
@@ -41,13 +30,12 @@ export function findUpkeep(
     findExpired(engine, now),
     findOldMessages(engine, now),
     findOldLetters(engine, now),
-    findOldKeys(engine, { table: 'bus_inbox', scope: 'grp', key: 'key', now, cursors }),
-    findOldKeys(engine, { table: 'bus_dedup', scope: 'topic', key: 'id', now, cursors }),
+    findOldKeys(engine, 'bus_inbox', now),
+    findOldKeys(engine, 'bus_dedup', now),
+    findFreeSpace(engine, now),
   ].filter((one) => one !== undefined)
   if (found.length === 0) return undefined
-  return (turn) => {
-    for (const run of found) run(turn)
-  }
+  return (turn) => found.map((run) => run(turn)).includes(true)
 }
 
 /** Longest pause between two rounds where there are no neighbours to look after. */
@@ -93,13 +81,14 @@ export function findGoneOwners(
       if (isGone(owner, processes, turn.now)) removeOwner(engine, turn, owner.id)
     }
     refresh(engine, turn)
+    return false
   }
 }
 
 /** The turn renews the lease by itself; it only has to take place. */
 function findHeartbeat(engine: Engine, now: number): Upkeep | undefined {
   const isDue = now - engine.renewedAt >= engine.leaseMs / 3
-  return isDue ? () => undefined : undefined
+  return isDue ? () => false : undefined
 }
 
 /** Also in groups that nobody here serves: their counts must be right. */
@@ -111,13 +100,14 @@ function findDue(engine: Engine, now: number): Upkeep | undefined {
   if (groups.length === 0) return undefined
   return (turn) => {
     for (const groupId of groups) wakeDue(engine, turn, groupId)
+    return false
   }
 }
 
 function findExpired(engine: Engine, now: number): Upkeep | undefined {
   const next = engine.sql.nextExpiry.get() as unknown as readonly [number] | undefined
   if (next === undefined || next[0] > now) return undefined
-  return (turn) => void expireDue(engine, turn)
+  return (turn) => expireDue(engine, turn) === rowsMax
 }
 
 /**
@@ -134,9 +124,10 @@ function findOldMessages(engine: Engine, now: number): Upkeep | undefined {
   )
   if (topics.length === 0) return undefined
   return (turn) => {
+    let hasMore = false
     for (const { id, retentionMs = 0 } of topics) {
       const rows = old.all(id, turn.now - retentionMs, rowsMax)
-      if (rows.length === rowsMax) turn.hasMore = true
+      if (rows.length === rowsMax) hasMore = true
       for (const row of rows) {
         const seq = Number(row.seq)
         engine.file.prepare('UPDATE bus_log SET kept = 0 WHERE seq = ?').run(seq)
@@ -144,6 +135,7 @@ function findOldMessages(engine: Engine, now: number): Upkeep | undefined {
         trimLog(engine, { topicId: id, seq, isShared: true })
       }
     }
+    return hasMore
   }
 }
 
@@ -160,14 +152,16 @@ function findOldLetters(engine: Engine, now: number): Upkeep | undefined {
   const old = kept.filter(([groupId, ms]) => find.get(groupId, now - ms, 1) !== undefined)
   if (old.length === 0) return undefined
   return (turn) => {
+    let hasMore = false
     for (const [groupId, retentionMs] of old) {
       const rows = find.all(groupId, turn.now - retentionMs, rowsMax)
-      if (rows.length === rowsMax) turn.hasMore = true
+      if (rows.length === rowsMax) hasMore = true
       for (const row of rows) {
         const seq = row.seq === null ? null : Number(row.seq)
         removeLetter(engine, turn, { no: Number(row.no), groupId, seq })
       }
     }
+    return hasMore
   }
 }
 
@@ -191,37 +185,44 @@ export function removeLetter(
   if (chain !== null) resumeChain(engine, turn, { groupId, chain })
 }
 
-/**
- * Inbox and dedup keys are written with every message, so they carry no index on time: a walk of a
- * thousand rows a round finds those whose time is over.
- */
+/** Keys of the inbox or of the dedup window whose time is over. */
 function findOldKeys(
   engine: Engine,
-  walk: {
-    table: 'bus_inbox' | 'bus_dedup'
-    scope: 'grp' | 'topic'
-    key: 'key' | 'id'
-    now: number
-    cursors: UpkeepCursors
-  },
+  table: 'bus_inbox' | 'bus_dedup',
+  now: number,
 ): Upkeep | undefined {
-  const { table, scope, key, now, cursors } = walk
-  const name = table === 'bus_inbox' ? 'inbox' : 'dedup'
-  const rows = engine.file
-    .prepare(
-      `SELECT ${scope} AS scope, ${key} AS key, until FROM ${table}
-       WHERE (${scope}, ${key}) > (?, ?) ORDER BY ${scope}, ${key} LIMIT ?`,
-    )
-    .all(...cursors[name], rowsMax)
-  const last = rows.at(-1)
-  const isEnd = rows.length < rowsMax || last === undefined
-  cursors[name] = isEnd ? [0, ''] : [Number(last.scope), String(last.key)]
-  const old = rows.filter((row) => Number(row.until) <= now)
-  if (old.length === 0) return undefined
+  const { file } = engine
+  const old = file.prepare(`SELECT 1 FROM ${table} WHERE until <= ? LIMIT 1`)
+  if (old.get(now) === undefined) return undefined
+  const [scope, key] = table === 'bus_inbox' ? ['grp', 'key'] : ['topic', 'id']
   return (turn) => {
-    const remove = engine.file.prepare(
-      `DELETE FROM ${table} WHERE ${scope} = ? AND ${key} = ? AND until <= ?`,
-    )
-    for (const row of old) remove.run(Number(row.scope), String(row.key), turn.now)
+    const { changes } = file
+      .prepare(
+        `DELETE FROM ${table} WHERE (${scope}, ${key}) IN (
+           SELECT ${scope}, ${key} FROM ${table} WHERE until <= ? ORDER BY until LIMIT ?)`,
+      )
+      .run(turn.now, rowsMax)
+    return changes === rowsMax
+  }
+}
+
+/** Free pages that are kept for what comes next, and how many are given back at a time. */
+const freePagesKept = 4096
+const freePagesStep = 256
+/** Milliseconds without messages after which the file is made smaller. */
+const idleMs = 10_000
+
+/** After a backlog the file is mostly holes; they go back to the disk while nothing else happens. */
+function findFreeSpace(engine: Engine, now: number): Upkeep | undefined {
+  const { file } = engine
+  if (file.isMemory || now - engine.activeAt < idleMs) return undefined
+  const freePages = () => Number(file.prepare('PRAGMA freelist_count').get()?.freelist_count)
+  const before = freePages()
+  if (before <= freePagesKept) return undefined
+  return () => {
+    file.prepare(`PRAGMA incremental_vacuum(${freePagesStep})`).all()
+    const after = freePages()
+    // A file that another program made may not allow it: then the number does not change.
+    return after < before && after > freePagesKept
   }
 }

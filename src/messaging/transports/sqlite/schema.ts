@@ -154,6 +154,7 @@ const tables = `
     until INTEGER NOT NULL,
     PRIMARY KEY (grp, key)
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX bus_inbox_until ON bus_inbox (until);
 
   CREATE TABLE bus_dedup (
     topic INTEGER NOT NULL,
@@ -162,6 +163,7 @@ const tables = `
     until INTEGER NOT NULL,
     PRIMARY KEY (topic, id)
   ) STRICT, WITHOUT ROWID;
+  CREATE INDEX bus_dedup_until ON bus_dedup (until);
 
   CREATE TABLE bus_owner (
     id INTEGER PRIMARY KEY,

@@ -176,6 +176,7 @@ function createEngine(options: SessionOptions): Engine {
     topology: noTopology,
     ownerId: 0,
     renewedAt: 0,
+    activeAt: 0,
     seenGeneration: -1,
     nextDueAt: Number.POSITIVE_INFINITY,
   }

@@ -1,4 +1,8 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join as joinPath } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { openSqliteFile } from '../../../store/index.ts'
 import { fakeClock } from '../../../testing/index.ts'
 import { openScene, type Scene } from './scene.ts'
 
@@ -144,6 +148,57 @@ describe('retention', () => {
     await clock.advance(30 * 86_400_000)
 
     expect(consumer.ids()).toEqual(['a'])
+  })
+})
+
+describe('upkeep', () => {
+  it('forgets keys of inbox and dedup window whose time is over, however many', async () => {
+    const path = 'memory:upkeep'
+    const { clock, publish, join } = await scene({ path })
+    const consumer = await join(3000)
+    const ids = Array.from({ length: 2500 }, (_, at) => `m${at}`)
+    await publish(...ids.map((id) => ({ id, dedupWindowMs: 1000 })))
+    await consumer.settle(
+      ...ids.map((id) => ({
+        outcome: 'ack' as const,
+        delivery: consumer.of(id),
+        inbox: { key: id, untilMs: clock.now() + 1000 },
+      })),
+    )
+    const file = openSqliteFile(path)
+    const count = (table: string) =>
+      Number(file.prepare(`SELECT count(*) AS keys FROM ${table}`).get()?.keys)
+    const before = [count('bus_inbox'), count('bus_dedup')]
+
+    await clock.advance(3000)
+
+    const after = [count('bus_inbox'), count('bus_dedup')]
+    file.close()
+    expect([before, after]).toEqual([
+      [2500, 2500],
+      [0, 0],
+    ])
+  })
+
+  it('gives the space of a backlog back to the disk when nothing happens', async () => {
+    const folder = mkdtempSync(joinPath(tmpdir(), 'treaty-broker-'))
+    const { clock, publish, join, transport } = await scene({ path: joinPath(folder, 'b.db') })
+    const body = new Uint8Array(9000)
+    await publish(...Array.from({ length: 2500 }, (_, at) => ({ id: `m${at}`, body })))
+    const consumer = await join(3000)
+    await consumer.ack(...consumer.ids())
+    const file = openSqliteFile(joinPath(folder, 'b.db'))
+    const pages = () => Number(file.prepare('PRAGMA page_count').get()?.page_count)
+    const before = pages()
+
+    await clock.advance(20_000)
+
+    const after = pages()
+    file.close()
+    await transport.close({ drainMs: 0 })
+    rmSync(folder, { recursive: true, force: true })
+    expect(before).toBeGreaterThan(5000)
+    expect(after).toBeLessThan(4500)
   })
 })
 

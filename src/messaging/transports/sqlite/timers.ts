@@ -4,7 +4,7 @@ import { mapSqliteError } from '../../../store/index.ts'
 import { nextDue } from './due.ts'
 import { type Engine, nowMs } from './engine.ts'
 import type { Intake } from './intake.ts'
-import { findUpkeep, newCursors, pauseBeforeUpkeep } from './maintenance.ts'
+import { findUpkeep, pauseBeforeUpkeep } from './maintenance.ts'
 import type { ProcessTable } from './owners.ts'
 
 /**
@@ -55,7 +55,6 @@ export function createUpkeepTimer(
 ): SessionTimer {
   const { clock } = engine
   const { intake, processes, report } = context
-  const cursors = newCursors()
   let timer: TimerHandle | undefined
   let isUnderWay = false
 
@@ -63,8 +62,10 @@ export function createUpkeepTimer(
     if (isUnderWay) return
     isUnderWay = true
     try {
-      const run = findUpkeep(engine, processes, { now: nowMs(clock), cursors })
-      if (run !== undefined) await intake.inTurn(run)
+      for (let hasMore = true; hasMore; ) {
+        const run = findUpkeep(engine, processes, nowMs(clock))
+        hasMore = run !== undefined && (await intake.inTurn(run))
+      }
     } catch (error) {
       report(mapSqliteError(error, engine.file.path))
     } finally {

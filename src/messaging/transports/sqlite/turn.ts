@@ -108,6 +108,7 @@ function end(engine: Engine, turn: Turn): void {
 function commitMemory(engine: Engine, turn: Turn): void {
   const isNews = turn.generation !== engine.seenGeneration
   engine.seenGeneration = turn.generation
+  if (turn.isMetaTouched || turn.settled.size > 0) engine.activeAt = turn.now
   for (const lease of turn.settled) {
     lease.isLive = false
     engine.leases.delete(lease)
