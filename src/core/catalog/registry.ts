@@ -1,0 +1,85 @@
+import type { CatalogEntry } from './entry.ts'
+
+/** Codes of the registry: versions, environments, deployments, registrations. */
+export const registryCodes = {
+  CONTRACT_VERSION_EXISTS: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning:
+      'The registry holds this version of the contract with other content. What was registered is never changed, because others rely on it.',
+    fix: 'Raise the version of the contract and register that.',
+    example: 'version: 2.3.0   # changed after 2.3.0 was registered',
+  },
+  CONTRACT_INCOMPATIBLE: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'The new version breaks an earlier one of the same major version; each finding names the place and a message that proves it.',
+    fix: 'Mend what the findings name, raise the major version, or have the break waived by those whom it hurts.',
+    example: 'version: 2.4.0   # total.amount was an integer in 2.3.0 and is a string now',
+  },
+  COMPATIBILITY_BROKEN: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning: 'A message that one version permits is refused by the other; the witness is one.',
+    fix: 'Take the change back, add a new field instead, or raise the major version.',
+    example: 'total: { type: string }   # was: { type: integer }',
+  },
+  COMPATIBILITY_UNKNOWN: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'Whether the versions go together could be neither proved nor refuted; the finding names keyword and reason.',
+    fix: 'Write the schema more simply at the place that is named, or raise the major version.',
+  },
+  ENVIRONMENT_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'The registry knows no environment of this name.',
+    fix: 'List them with GET /api/environments; a deployment into a new one creates it.',
+  },
+  DEPLOYMENT_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'This version of the service is not recorded as running in the environment.',
+    fix: 'List what runs where with GET /api/deployments.',
+  },
+  REVIEW_STALE: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning:
+      'The review names another content than the version has: the contract was changed after it was read.',
+    fix: 'Read the version that is registered and review that.',
+  },
+  REGISTRY_BUSY: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning: 'So many others changed the registry at the same time that this change found no gap.',
+    fix: 'Try again.',
+  },
+  REGISTRY_TOO_NEW: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning:
+      'The registry was written by a newer Treaty, and holds changes that this one cannot read.',
+    fix: 'Install the newer Treaty, or use another store.',
+  },
+  REGISTRY_REFUSED: {
+    exitCode: 6,
+    status: 502,
+    retryable: true,
+    meaning:
+      'The registry at the URL could not be reached, or answered with something else than it should.',
+    fix: 'Check the URL with: curl URL/health',
+    example: 'treaty contract push --to http://127.0.0.1:1',
+  },
+} as const satisfies Record<string, CatalogEntry>
