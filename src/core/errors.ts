@@ -4,6 +4,7 @@ import { contractFileCodes } from './catalog/contract-files.ts'
 import { contractCodes } from './catalog/contracts.ts'
 import type { CatalogEntry } from './catalog/entry.ts'
 import { evolutionCodes } from './catalog/evolution.ts'
+import { httpCodes } from './catalog/http.ts'
 import { messagingCodes } from './catalog/messaging.ts'
 import { registryCodes } from './catalog/registry.ts'
 import { serverCodes } from './catalog/server.ts'
@@ -22,6 +23,7 @@ export const errorCatalog = {
   ...contractCodes,
   ...contractFileCodes,
   ...evolutionCodes,
+  ...httpCodes,
   ...messagingCodes,
   ...registryCodes,
   ...serverCodes,
@@ -39,7 +41,36 @@ export interface TreatyErrorOptions {
   /** The problems behind the error, all of them. */
   readonly findings?: readonly Finding[]
   readonly cause?: unknown
+  /** Of a call to a neighbour: what kind of failure it was. */
+  readonly kind?: CallErrorKind
+  /** HTTP status of the neighbour's answer. */
+  readonly status?: number
+  /** Attempts made, the first included; 0: none was sent. */
+  readonly attempts?: number
+  /** Milliseconds from now before which another call is pointless. */
+  readonly retryAfterMs?: number
+  /** Where the code alone does not say it: may the same call succeed later without a change? */
+  readonly retryable?: boolean
 }
+
+/** How a call to a neighbour can fail. */
+export type CallErrorKind =
+  | 'http'
+  | 'network'
+  | 'timeout'
+  | 'deadline'
+  | 'aborted'
+  | 'parse'
+  | 'schema'
+  | 'breaker_open'
+  | 'bulkhead_full'
+  | 'rate_limited'
+  | 'retry_after_exceeds_deadline'
+  | 'egress_denied'
+  | 'auth'
+
+/** Own properties only where they are known, so that other errors print as before. */
+const callFacts = ['kind', 'status', 'attempts', 'retryAfterMs'] as const
 
 const brand = Symbol.for('treatyjs.TreatyError')
 
@@ -53,6 +84,12 @@ export class TreatyError extends Error {
   readonly hint: string | undefined
   readonly details: Readonly<Record<string, Json>>
   readonly findings: readonly Finding[]
+  /** Of a call to a neighbour only, as the three below it. */
+  declare readonly kind?: CallErrorKind
+  declare readonly status?: number
+  declare readonly attempts?: number
+  declare readonly retryAfterMs?: number
+  readonly #retryable: boolean | undefined
 
   constructor(code: ErrorCode, message: string, options: TreatyErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -60,12 +97,16 @@ export class TreatyError extends Error {
     this.hint = options.hint
     this.details = options.details ?? {}
     this.findings = options.findings ?? []
+    this.#retryable = options.retryable
+    for (const fact of callFacts) {
+      if (options[fact] !== undefined) Object.assign(this, { [fact]: options[fact] })
+    }
     Object.defineProperty(this, brand, { value: true })
   }
 
   /** True when the same call may succeed later without a change. */
   get retryable(): boolean {
-    return catalogEntry(this.code).retryable
+    return this.#retryable ?? catalogEntry(this.code).retryable
   }
 
   toJSON(): Json {
@@ -73,6 +114,9 @@ export class TreatyError extends Error {
       code: this.code,
       message: this.message,
       ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...Object.fromEntries(
+        callFacts.flatMap((fact) => (this[fact] === undefined ? [] : [[fact, this[fact]]])),
+      ),
       details: this.details,
       ...(this.findings.length === 0 ? {} : { findings: this.findings as unknown as Json }),
     }
