@@ -127,6 +127,25 @@ describe('publishing', () => {
     expect(consumer.ids()).toEqual(['a'])
   })
 
+  it('takes times without an end, and broken milliseconds', async () => {
+    const { publish, join, clock } = await scene()
+    const consumer = await join()
+    const endless = Number.POSITIVE_INFINITY
+
+    const results = await publish(
+      { id: 'a', expiresAt: endless, dedupWindowMs: endless },
+      { id: 'b', deliverAt: clock.now() + 0.5, expiresAt: clock.now() + 99.5 },
+    )
+    await clock.advance(1)
+    const settled = await consumer.settle(
+      { outcome: 'ack', delivery: consumer.of('a'), inbox: { key: 'a', untilMs: endless } },
+      { outcome: 'retry', delivery: consumer.of('b'), delayMs: 0.25 },
+    )
+
+    expect(results.filter((result) => 'error' in result)).toEqual([])
+    expect(settled).toEqual([{ ok: true }, { ok: true }])
+  })
+
   it('lets a message go to an address that nobody knows', async () => {
     const { publish } = await scene()
 

@@ -92,3 +92,11 @@ export interface Turn {
 export function nowMs(clock: Clock): number {
   return Math.trunc(clock.now())
 }
+
+/**
+ * Milliseconds as the tables take them: whole, rounded up so that nothing comes a moment too early.
+ * Endless is the greatest number there is.
+ */
+export function wholeMs(ms: number): number {
+  return Math.min(Math.ceil(ms), Number.MAX_SAFE_INTEGER)
+}

@@ -1,6 +1,6 @@
 import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import type { IncomingRecord, OutgoingRecord, PublishResult } from '../../transport.ts'
-import type { Engine, Turn } from './engine.ts'
+import { type Engine, type Turn, wholeMs } from './engine.ts'
 import { positionOf } from './position.ts'
 import { rowState } from './schema.ts'
 import { chainOf, type Topic, type TopicSubscription, takes } from './topology-view.ts'
@@ -46,9 +46,8 @@ export function prepareRecord(engine: Engine, record: OutgoingRecord): Prepared 
   return {
     headers,
     priority: Math.min(Math.max(level, 0), priorityMax),
-    expiresAt: record.expiresAt === undefined ? null : Math.trunc(record.expiresAt),
-    // Rounded up: never a moment too early.
-    deliverAt: record.deliverAt === undefined ? null : Math.ceil(record.deliverAt),
+    expiresAt: record.expiresAt === undefined ? null : wholeMs(record.expiresAt),
+    deliverAt: record.deliverAt === undefined ? null : wholeMs(record.deliverAt),
   }
 }
 
@@ -141,7 +140,7 @@ function duplicateOf(
     | undefined
   if (known !== undefined) return known[0]
   // The seq that it gets a moment later, in this same transaction.
-  engine.sql.writeDedup.run(topic.id, record.id, turn.nextSeq, Math.ceil(turn.now + windowMs))
+  engine.sql.writeDedup.run(topic.id, record.id, turn.nextSeq, wholeMs(turn.now + windowMs))
   return undefined
 }
 

@@ -3,7 +3,7 @@ import { isStorageError } from '../../../store/index.ts'
 import type { Settlement, SettleResult } from '../../transport.ts'
 import { bury, finishRow } from './bury.ts'
 import { expireRow } from './claim.ts'
-import type { Engine, Lease, Turn } from './engine.ts'
+import { type Engine, type Lease, type Turn, wholeMs } from './engine.ts'
 import { prepareRecord, publishRecord } from './publish.ts'
 import { rowState } from './schema.ts'
 
@@ -78,7 +78,7 @@ function acknowledge(engine: Engine, turn: Turn, given: { lease: Lease; ack: Ack
   finishRow(engine, turn, { row: lease, as: ack.as ?? 'handled' })
   if (lease.attempts > 0) keepAttempts(engine, lease)
   if (ack.inbox !== undefined) {
-    engine.sql.writeInbox.run(lease.group.id, ack.inbox.key, Math.ceil(ack.inbox.untilMs))
+    engine.sql.writeInbox.run(lease.group.id, ack.inbox.key, wholeMs(ack.inbox.untilMs))
   }
   for (const record of ack.publish ?? []) publishRecord(engine, turn, record)
   return done
@@ -137,7 +137,7 @@ function retry(engine: Engine, turn: Turn, given: { lease: Lease; delayMs: numbe
     expireRow(engine, turn, { row: lease, attempts: lease.attempts + 1 })
     return done
   }
-  const readyAt = delayMs > 0 ? Math.ceil(turn.now + delayMs) : null
+  const readyAt = delayMs > 0 ? wholeMs(turn.now + delayMs) : null
   const state = readyAt === null ? rowState.ready : rowState.delayed
   const { changes } = engine.sql.retryLeased.run(
     state,
@@ -161,7 +161,7 @@ function release(
 ): SettleResult {
   const { lease, delayMs } = given
   const { group, seq, ownerId, deliveries } = lease
-  const readyAt = delayMs > 0 ? Math.ceil(turn.now + delayMs) : null
+  const readyAt = delayMs > 0 ? wholeMs(turn.now + delayMs) : null
   const state = readyAt === null ? rowState.ready : rowState.delayed
   const run = engine.sql.releaseLeased.run(state, readyAt, group.id, seq, ownerId, deliveries)
   if (run.changes !== 1) return lost

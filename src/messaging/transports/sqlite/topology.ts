@@ -1,6 +1,6 @@
 import type { Finding, Severity } from '../../../core/finding.ts'
 import type { ChannelTopology, GroupTopology, Topology, TopologyDiff } from '../../transport.ts'
-import type { Engine, Turn } from './engine.ts'
+import { type Engine, type Turn, wholeMs } from './engine.ts'
 import { insertDelivery } from './publish.ts'
 import { chainOf, type Group, readTopology, type Topic } from './topology-view.ts'
 
@@ -70,7 +70,7 @@ function ensureChannel(
 ): void {
   const { channel, isCreate, report } = at
   const { address, ordering } = channel
-  const retentionMs = channel.retentionMs === undefined ? null : Math.ceil(channel.retentionMs)
+  const retentionMs = channel.retentionMs === undefined ? null : wholeMs(channel.retentionMs)
   const present = engine.topology.topics.get(address)
   if (present === undefined) {
     const name = `channel ${address}`
@@ -174,7 +174,7 @@ function insertGroup(engine: Engine, turn: Turn, group: GroupTopology): void {
       group.consumer,
       group.start,
       deadLetter.address,
-      Math.ceil(deadLetter.retentionMs),
+      wholeMs(deadLetter.retentionMs),
       deadLetter.onDead,
       deadLetter.onExpired,
       group.deliveriesMax,
@@ -193,7 +193,7 @@ function comparePolicy(
   const { deadLetter } = group
   const differences = [
     ['dead-letter address', present.deadAddress, deadLetter.address],
-    ['dead-letter retention', present.deadRetentionMs, Math.ceil(deadLetter.retentionMs)],
+    ['dead-letter retention', present.deadRetentionMs, wholeMs(deadLetter.retentionMs)],
     ['onDead', present.onDead, deadLetter.onDead],
     ['onExpired', present.onExpired, deadLetter.onExpired],
     ['deliveriesMax', present.deliveriesMax, group.deliveriesMax],
@@ -216,7 +216,7 @@ function comparePolicy(
     )
     .run(
       deadLetter.address,
-      Math.ceil(deadLetter.retentionMs),
+      wholeMs(deadLetter.retentionMs),
       deadLetter.onDead,
       deadLetter.onExpired,
       group.deliveriesMax,
