@@ -11,16 +11,16 @@ import { createIdSource, createTimestampSource } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
 import type { Catalogue, KnownConsumer } from './catalogue.ts'
+import { Commands } from './commands.ts'
 import { checkConsumeOptions, handlerTable } from './handler-table.ts'
 import { createIdempotencyGuard } from './idempotency.ts'
-import type { OutgoingExtras, OutgoingFactory, OutgoingSpec } from './outgoing.ts'
+import type { OutgoingFactory, OutgoingSpec } from './outgoing.ts'
 import { createOutgoingFactory } from './outgoing.ts'
 import { producerOf } from './producers.ts'
 import { createReader } from './reader.ts'
-import type { ReplyDesk } from './request-reply.ts'
-import { errorType, failureData, openReplyDesk, replyType } from './request-reply.ts'
+import type { Sender } from './sender.ts'
 import { createSender } from './sender.ts'
-import { commandGroup, commandGroupName, consumerGroup, groupName } from './topology.ts'
+import { commandGroup, consumerGroup, groupName } from './topology.ts'
 import type { OutgoingRecord, Transport } from './transport.ts'
 import type {
   CommandHandler,
@@ -39,15 +39,13 @@ export interface BusCoreOptions {
   readonly readerView: MessageValidator
   readonly service: string | undefined
   readonly openStore: () => Promise<Store>
-  /** Closes what was opened for this bus alone. */
-  readonly closeOwned: () => Promise<void>
+  /** False: the store is the caller's, who closes it. */
+  readonly ownsStore: boolean
   readonly clock: Clock
   readonly random: Random
   readonly leaseMs: number
   readonly messageBytesMax: number
 }
-
-const anyRange = '*'
 
 /** Everything a bus remembers; {@link busOver} gives it its public shape. */
 export class BusCore {
@@ -58,12 +56,12 @@ export class BusCore {
   readonly stamps: { nextId: () => string; nextTimestamp: () => string }
   readonly #options: BusCoreOptions
   readonly #factory: OutgoingFactory
-  readonly #sender: ReturnType<typeof createSender>
+  readonly #sender: Sender
+  readonly #commands: Commands
   readonly #specs = new Map<string, OutgoingSpec>()
   readonly #subscriptions = new Set<Subscription>()
   readonly #listeners = new Set<(error: TreatyError) => void>()
   #store: Promise<Store> | undefined
-  #replies: Promise<ReplyDesk> | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: BusCoreOptions) {
@@ -78,6 +76,13 @@ export class BusCore {
       nextId: createIdSource(options.clock),
       nextTimestamp: createTimestampSource(options.clock),
     }
+    this.#commands = new Commands({
+      ...options,
+      factory: this.#factory,
+      sender: this.#sender,
+      nextId: this.stamps.nextId,
+      onError: (error) => this.report(error),
+    })
     options.transport.onError((error) => this.report(error))
   }
 
@@ -115,13 +120,18 @@ export class BusCore {
     return this.#sender.send(record)
   }
 
-  async publish(
+  async publish(event: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
+    this.assertOpen()
+    return this.#publish(event, data, options)
+  }
+
+  /** Also while the bus drains: a handler that is still at work may finish it. */
+  async #publish(
     event: string,
     data: unknown,
     options: PublishOptions = {},
     fallbackSource?: string,
   ): Promise<Published> {
-    this.assertOpen()
     options.signal?.throwIfAborted()
     const outgoing = await this.#make(event, data, options, fallbackSource)
     return this.#sender.send(outgoing)
@@ -261,7 +271,7 @@ export class BusCore {
       }),
       guard: this.#guardOf(group, consumer),
       handlerOf: (type) => handlers[type] ?? handlers['*'],
-      publish: (event, data, more) => this.publish(event, data, more, consumer.name),
+      publish: (event, data, more) => this.#publish(event, data, more, consumer.name),
       consume: options,
     })
   }
@@ -309,44 +319,7 @@ export class BusCore {
     options: { timeoutMs?: number; signal?: AbortSignal } = {},
   ): Promise<Message> {
     this.assertOpen()
-    const { contract, command, address, keyPath } = this.catalogue.command(name)
-    const desk = await this.#replyDesk()
-    const timeoutMs = options.timeoutMs ?? command.timeoutMs
-    const spec: OutgoingSpec = {
-      type: name,
-      contract,
-      address,
-      keyPath,
-      validator: needed(this.#options.producerView.forCommand(name)?.request, name),
-      source: producerOf(contract, name, { service: this.#options.service, fallback: undefined }),
-    }
-    const { record } = this.#factory.make(
-      spec,
-      data,
-      { ttlMs: timeoutMs },
-      { replyTo: desk.address },
-    )
-    return desk.await(
-      {
-        id: record.id,
-        command: name,
-        contract,
-        validator: this.#options.readerView.forCommand(name)?.reply,
-        timeoutMs,
-        signal: options.signal,
-      },
-      () => this.#sender.send(record),
-    )
-  }
-
-  #replyDesk(): Promise<ReplyDesk> {
-    this.#replies ??= openReplyDesk({
-      transport: this.transport,
-      clock: this.clock,
-      address: `treaty.reply.${this.stamps.nextId()}`,
-      onError: (error) => this.report(error),
-    })
-    return this.#replies
+    return this.#commands.request(name, data, options)
   }
 
   async handle(
@@ -360,56 +333,11 @@ export class BusCore {
     await this.#ensureGroup(contract, commandGroup(contract, command))
     const subscription = await startWorker({
       ...this.#workerBase(),
-      group: commandGroupName(contract, command),
-      consumer: command.handler,
-      retry: { attempts: 1, baseMs: 1000, factor: 2, capMs: 1000, jitter: 'none' },
-      reader: createReader({
-        contract,
-        consumer: { name: command.handler, accepts: anyRange, events: { [name]: { needs: [] } } },
-        validatorOf: (type) => this.#options.readerView.forCommand(type)?.request,
-      }),
-      guard: undefined,
-      handlerOf: () => async (message, context) => {
-        const reply = await answerOf(() => handler(message as Message<never>, context))
-        await this.#sendReply(contract, name, message as Message, reply)
-      },
-      publish: (event, data, more) => this.publish(event, data, more, command.handler),
+      ...this.#commands.worker(name, handler),
+      publish: (event, data, more) => this.#publish(event, data, more, command.handler),
       consume: options,
     })
     return this.#track(subscription)
-  }
-
-  async #sendReply(
-    contract: Contract,
-    command: string,
-    request: Message,
-    reply: { data: unknown } | { error: unknown },
-  ): Promise<void> {
-    const address = request.metadata?.reply_to
-    if (address === undefined) return
-    const failed = 'error' in reply
-    const validator = failed ? undefined : this.#options.producerView.forCommand(command)?.reply
-    const spec: OutgoingSpec = {
-      type: failed ? errorType(command) : replyType(command),
-      contract,
-      address,
-      keyPath: undefined,
-      validator: validator ?? acceptAll,
-      source: contract.commands[command]?.handler ?? contract.id,
-    }
-    const extras: OutgoingExtras = { causationId: request.id }
-    try {
-      const { record } = this.#factory.make(
-        spec,
-        failed ? failureData(reply.error) : reply.data,
-        {},
-        extras,
-      )
-      await this.#sender.send(record)
-    } catch (error) {
-      if (failed || !isTreatyError(error)) throw error
-      await this.#sendReply(contract, command, request, { error })
-    }
   }
 
   #track(subscription: Subscription): Subscription {
@@ -445,21 +373,10 @@ export class BusCore {
     await Promise.all(
       [...this.#subscriptions].map((subscription) => subscription.stop({ drainMs })),
     )
-    if (this.#replies !== undefined) await (await this.#replies).close()
+    await this.#commands.close()
     await this.#sender.flush()
     await this.transport.close({ drainMs: Math.min(1000, drainMs) })
-    if (this.#store !== undefined) await (await this.#store).close()
-    await this.#options.closeOwned()
-  }
-}
-
-const acceptAll: OutgoingSpec['validator'] = { check: () => true, findings: () => [] }
-
-async function answerOf(work: () => unknown): Promise<{ data: unknown } | { error: unknown }> {
-  try {
-    return { data: (await work()) ?? {} }
-  } catch (error) {
-    return { error }
+    if (this.#store !== undefined && this.#options.ownsStore) await (await this.#store).close()
   }
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { isTreatyError } from '../core/errors.ts'
+import { openStore } from '../store/index.ts'
 import { fakeClock } from '../testing/fake-clock.ts'
 import { commandFailure, openBus } from './index.ts'
 import type { Bus, BusOptions, SettledEvent } from './types.ts'
@@ -429,6 +430,42 @@ describe('trace', () => {
 })
 
 describe('close', () => {
+  it('lets a handler that is at work publish what it has still to say', async () => {
+    const { bus } = await shop()
+    const started = Promise.withResolvers<void>()
+    const go = Promise.withResolvers<void>()
+    const outcomes: string[] = []
+    await bus.consume(
+      'audit',
+      {
+        'order.placed': async (_, context) => {
+          started.resolve()
+          await go.promise
+          await context.publish('order.cancelled', { orderId: 'o-1' })
+        },
+      },
+      { onSettled: (event) => outcomes.push(event.outcome) },
+    )
+    await bus.publish('order.placed', order())
+    await started.promise
+
+    const closing = bus.close()
+    go.resolve()
+    await closing
+
+    expect(outcomes).toEqual(['ack'])
+  })
+
+  it('leaves a store open that it was given', async () => {
+    const store = await openStore('memory:')
+    const { bus } = await shop({ store })
+
+    await bus.close()
+
+    expect(await store.records.put('a', 'b', 1)).toMatchObject({ revision: 1 })
+    await store.close()
+  })
+
   it('may be called twice, and refuses work after it', async () => {
     const { bus } = await shop()
 

@@ -63,7 +63,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
         service: options.service,
         openStore: async () =>
           typeof store === 'object' ? store : openStore(store ?? storeUrlFor(named), { clock }),
-        closeOwned: async () => {},
+        ownsStore: typeof store !== 'object',
         clock,
         random: options.random ?? systemRandom,
         leaseMs,

@@ -9,7 +9,14 @@ interface Waiting {
 }
 
 /** Hands the records of one event-loop turn to the transport in one call, in order. */
-export function createSender(transport: Transport) {
+export interface Sender {
+  /** Resolves after the broker's durable acknowledgement. */
+  send(record: OutgoingRecord): Promise<Published>
+  /** Resolves when nothing is under way. */
+  flush(): Promise<void>
+}
+
+export function createSender(transport: Transport): Sender {
   let waiting: Waiting[] = []
   let underWay = 0
   let idle: (() => void)[] = []
@@ -41,15 +48,13 @@ export function createSender(transport: Transport) {
   }
 
   return {
-    /** Resolves after the broker's durable acknowledgement. */
-    send(record: OutgoingRecord): Promise<Published> {
+    send(record) {
       return new Promise((resolve, reject) => {
         waiting.push({ record, resolve, reject })
         if (waiting.length === 1) queueMicrotask(() => void start())
       })
     },
-    /** Resolves when nothing is under way. */
-    async flush(): Promise<void> {
+    async flush() {
       if (underWay === 0 && waiting.length === 0) return
       await new Promise<void>((resolve) => idle.push(resolve))
     },
