@@ -323,7 +323,7 @@ export const commandTable = {
     ],
   },
   'dead list': {
-    summary: 'List dead letters, the latest first',
+    summary: 'List dead letters, the oldest first',
     options: {
       consumer: deadConsumer,
       event: { kind: 'text', value: 'E', summary: 'Only dead letters of this event' },

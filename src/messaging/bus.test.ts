@@ -364,6 +364,20 @@ describe('ingest', () => {
   })
 })
 
+describe('ingest of bytes that come again', () => {
+  it('keeps one dead letter for the same id', async () => {
+    const { bus } = await shop()
+    const again = () =>
+      bus.ingest('order.placed', Buffer.from('{"id":'), { source: 'partner', id: 'delivery-7' })
+
+    const first = await again()
+    const second = await again()
+
+    expect(second).toEqual(first)
+    expect(await bus.stats()).toMatchObject({ deliveries: 1, dead: 1 })
+  })
+})
+
 describe('request', () => {
   it('resolves with the reply of the handler', async () => {
     const { bus } = await shop()

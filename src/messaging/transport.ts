@@ -271,7 +271,10 @@ export interface DeadLetterStore {
   replay(id: string): Promise<boolean>
   discard(id: string): Promise<boolean>
   count(filter: DeadFilter): Promise<number>
-  /** Keeps what never became a message: bytes refused by `ingest`. */
+  /**
+   * Keeps what never became a message: bytes refused by `ingest`. The same message id refused again for the same reason
+   * before any consumer is kept once, and the first letter's id comes back: outsiders try again.
+   */
   put(letter: Omit<DeadLetter, 'id'>): Promise<string>
 }
 
@@ -303,6 +306,7 @@ export interface TransportStats {
   }[]
 }
 
+/** `cursor` is `next` of a page, or the position of the last message that was seen. */
 export interface BrowseQuery {
   readonly correlationId?: string
   readonly event?: string

@@ -21,7 +21,7 @@ interface Data {
   readonly next?: string
 }
 
-/** Lists dead letters, the latest first. */
+/** Lists dead letters, the oldest first. */
 export const deadList: Command<CommandTable['dead list'], Data> = {
   async run({ consumer, event, reason, limit = limitDefault, cursor }, context) {
     // The API shows the same, so the form is the API's.

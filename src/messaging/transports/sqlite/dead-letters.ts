@@ -237,6 +237,13 @@ function joinTail(engine: Engine, turn: Turn, at: { group: Group; found: FoundLe
 }
 
 function put(engine: Engine, letter: Omit<DeadLetter, 'id'>): string {
+  const known = engine.file
+    .prepare(
+      `SELECT id FROM bus_dead WHERE message_id = ? AND consumer IS NULL AND ? IS NULL
+         AND event = ? AND reason = ?`,
+    )
+    .get(letter.messageId, letter.consumer, letter.event, letter.reason)
+  if (known !== undefined) return String(known.id)
   const group = letter.group === null ? undefined : engine.topology.groups.get(letter.group)
   const { reason, message, errorClass, stack, findings, contract, contractVersion } = letter
   const failure: Failure = {
