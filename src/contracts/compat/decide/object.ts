@@ -1,5 +1,6 @@
 import type { Json } from '../../../core/json.ts'
 import { matches } from '../automata/match.ts'
+import { compileRegex } from '../automata/regex.ts'
 import { setOwn } from '../formula/canonical.ts'
 import type { Membership } from '../formula/membership.ts'
 import { type Lit, negate, STRING, TRUE } from '../formula/store.ts'
@@ -246,15 +247,10 @@ class Placement {
    */
   *fresh(demand: Demand, many = false): Generator<{ key: string; lits: readonly Lit[] }> {
     const { facts } = this
-    const sources = new Set([
-      ...facts.pprops.map(({ source }) => source),
-      ...facts.aprops.flatMap((part) => part.sources),
-      ...demand.avoidSources,
-    ])
-    for (const source of demand.match) sources.delete(source)
+    const groups = this.#groups(demand)
     const pattern = (source: string) => this.#context.store.atom({ op: 'pat', source })
     const keyLits = [...facts.pnames, ...demand.keyLits, ...demand.match.map(pattern)]
-    if (sources.size === 0 && keyLits.length === 0) {
+    if (groups.size === 0 && keyLits.length === 0) {
       const lits = [...this.#outside(new Set()), demand.lit]
       if (!this.inhabited(lits)) return
       for (const key of this.#plainNames()) {
@@ -263,7 +259,13 @@ class Placement {
       }
       return
     }
-    for (const matched of this.#vectors([...sources], keyLits, new Set(demand.match), 0, demand)) {
+    const vectors = this.#vectors(
+      { groups: [...groups], demand },
+      keyLits,
+      new Set(demand.match),
+      0,
+    )
+    for (const matched of vectors) {
       const lits = [...this.#outside(matched.sources), demand.lit]
       if (!this.inhabited(lits)) continue
       for (const key of this.#names(matched.keyLits)) {
@@ -291,32 +293,58 @@ class Placement {
     }
   }
 
+  /**
+   * The patterns that a new name may match or not. Those that ask for the same wherever they stand
+   * need not be told apart: they become one expression.
+   */
+  #groups(demand: Demand): Map<string, readonly string[]> {
+    const { pprops, aprops } = this.facts
+    const all = new Set([
+      ...pprops.map(({ source }) => source),
+      ...aprops.flatMap((part) => part.sources),
+      ...demand.avoidSources,
+    ])
+    for (const source of demand.match) all.delete(source)
+    const alike = new Map<string, string[]>()
+    for (const source of all) {
+      const asked = pprops.filter((part) => part.source === source).map(({ lit }) => lit)
+      const excepted = aprops.map(({ sources }) => sources.includes(source))
+      const key = `${asked.sort().join()}|${excepted.join()}|${demand.avoidSources.includes(source)}`
+      alike.set(key, [...(alike.get(key) ?? []), source])
+    }
+    return new Map([...alike.values()].flatMap(united))
+  }
+
   /** The inhabited sign vectors over the patterns, depth first; few matches before many. */
   *#vectors(
-    sources: readonly string[],
+    space: {
+      readonly groups: readonly (readonly [string, readonly string[]])[]
+      readonly demand: Demand
+    },
     keyLits: readonly Lit[],
     matched: ReadonlySet<string>,
     at: number,
-    demand: Demand,
   ): Generator<{ sources: ReadonlySet<string>; keyLits: readonly Lit[] }> {
     const { store } = this.#context
+    const { groups, demand } = space
     if (!this.inhabited([store.type(STRING), this.#sightLit, ...keyLits])) return
-    const source = sources[at]
-    if (source === undefined) {
+    const group = groups[at]
+    if (group === undefined) {
       this.#classes += 1
-      if (this.#classes > classesMax)
+      if (this.#classes <= classesMax) yield { sources: matched, keyLits }
+      else
         this.doubt ??= this.#context.doubt(
           demand.origin === TRUE ? undefined : demand.origin,
           'too many patterns overlap',
         )
-      else yield { sources: matched, keyLits }
       return
     }
     if (this.#classes > classesMax) return
+    const [source, members] = group
     const lit = store.atom({ op: 'pat', source })
-    yield* this.#vectors(sources, [...keyLits, negate(lit)], matched, at + 1, demand)
-    if (demand.avoidSources.includes(source)) return
-    yield* this.#vectors(sources, [...keyLits, lit], new Set([...matched, source]), at + 1, demand)
+    yield* this.#vectors(space, [...keyLits, negate(lit)], matched, at + 1)
+    if (members.some((member) => demand.avoidSources.includes(member))) return
+    yield* this.#vectors(space, [...keyLits, lit], new Set([...matched, ...members]), at + 1)
   }
 
   /** Names of one class, each another. */
@@ -336,6 +364,15 @@ class Placement {
       used.add(result.value as string)
     }
   }
+}
+
+/** One expression for several, where they can stand side by side; else each for itself. */
+function united(sources: readonly string[]): [string, readonly string[]][] {
+  const apart = sources.map((source): [string, readonly string[]] => [source, [source]])
+  if (sources.length < 2 || sources.some((source) => /\\[1-9k]|\(\?</.test(source))) return apart
+  const source = sources.map((one) => `(?:${one})`).join('|')
+  const flags = new Set([source, ...sources].map((one) => compileRegex(one)?.flags))
+  return flags.size === 1 && !flags.has(undefined) ? [[source, sources]] : apart
 }
 
 /** An object that satisfies the atoms: required members only, as few as can be. */
