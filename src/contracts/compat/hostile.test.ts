@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { isTreatyError } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
-import { isSubset, type SubsetOptions } from './index.ts'
+import { isSubset, type SubsetOptions } from './subset.ts'
 
 const numbered = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index))

@@ -1,4 +1,4 @@
-import { assert as check, integer, property } from 'fast-check'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isTreatyError } from '../../core/errors.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
@@ -6,8 +6,7 @@ import type { JsonSchema } from '../model.ts'
 import { compileSchema } from '../validator.ts'
 import { Budget } from './decide/budget.ts'
 import { Evaluator } from './evaluate.ts'
-import { type Draft, isSubset, type Verdict } from './index.ts'
-import { drafts } from './load/dialect.ts'
+import { type Draft, drafts } from './load/dialect.ts'
 import { loadSchema } from './load/references.ts'
 import {
   Choices,
@@ -16,9 +15,11 @@ import {
   randomSchema,
   randomValue,
 } from './random-schemas.test.kit.ts'
+import { isSubset } from './subset.ts'
+import type { Verdict } from './verdict.ts'
 
 const runs = { numRuns: 150 }
-const seeds = integer({ min: 0, max: 2 ** 31 })
+const seeds = fc.integer({ min: 0, max: 2 ** 31 })
 
 interface Pair {
   readonly choices: Choices
@@ -54,8 +55,8 @@ function evaluatorOf(schema: JsonSchema, draft: Draft): Evaluator {
 
 describe('laws of inclusion', () => {
   test('every schema includes itself', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, draft } = pairOf(seed)
         expect(ask(a, all(structuredClone(a)), draft)).toBe('compatible')
       }),
@@ -64,8 +65,8 @@ describe('laws of inclusion', () => {
   })
 
   test('a conjunction is below its parts, a union above them', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft } = pairOf(seed)
         expect(isProof(ask(all(a, b), a, draft))).toBe(true)
         expect(isProof(ask(a, any(a, b), draft))).toBe(true)
@@ -76,8 +77,8 @@ describe('laws of inclusion', () => {
   })
 
   test('A ⊆ B exactly when ¬B ⊆ ¬A, and when A ∧ ¬B is empty', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft } = pairOf(seed)
         const verdict = ask(a, b, draft)
         agree(verdict, ask(not(b), not(a), draft))
@@ -88,8 +89,8 @@ describe('laws of inclusion', () => {
   })
 
   test('every value is in a schema or in its negation', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, draft } = pairOf(seed)
         expect(ask({}, any(a, not(a)), draft)).toBe('compatible')
         expect(ask(all(a, not(a)), nothing, draft)).toBe('compatible')
@@ -99,8 +100,8 @@ describe('laws of inclusion', () => {
   })
 
   test('inclusion is transitive', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft, choices } = pairOf(seed)
         const c = edited(choices, b, draft)
         if (ask(a, b, draft) === 'compatible' && ask(b, c, draft) === 'compatible')
@@ -111,8 +112,8 @@ describe('laws of inclusion', () => {
   })
 
   test('a definition may be renamed, or written out where it is used', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b } = pairOf(seed, '2020-12')
         const through = (name: string): JsonSchema => ({
           $defs: { [name]: { $id: `https://example.com/${name}`, allOf: [a] } },
@@ -130,8 +131,8 @@ describe('laws of inclusion', () => {
   })
 
   test('what draft-06 says, draft-07 and 2019-09 say too', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b } = pairOf(seed, '06')
         const verdict = ask(a, b, '06')
         agree(verdict, ask(a, b, '07'))
@@ -155,8 +156,8 @@ function runtime(schema: JsonSchema, draft: Draft, value: Json): boolean | undef
 
 describe('verdicts on random pairs', () => {
   test('a witness is accepted by the first and refused by the second schema, for both validators', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft } = pairOf(seed)
         const verdict = isSubset(a, b, { draftA: draft, draftB: draft })
         if (verdict.verdict !== 'breaking') return
@@ -171,8 +172,8 @@ describe('verdicts on random pairs', () => {
   })
 
   test('no random value refutes a proof', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft, choices } = pairOf(seed)
         if (ask(a, b, draft) !== 'compatible') return
         const [left, right] = [evaluatorOf(a, draft), evaluatorOf(b, draft)]
@@ -186,8 +187,8 @@ describe('verdicts on random pairs', () => {
   })
 
   test('no instance that the engine itself makes refutes a proof', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const { a, b, draft, choices } = pairOf(seed)
         if (ask(a, b, draft) !== 'compatible') return
         const other = randomSchema({ choices, draft, references: [] }, 2)
@@ -200,8 +201,8 @@ describe('verdicts on random pairs', () => {
   })
 
   test('recursive schemas: witnesses hold, proofs are not refuted, and nothing but loops in place is unknown', () => {
-    check(
-      property(seeds, (seed) => {
+    fc.assert(
+      fc.property(seeds, (seed) => {
         const choices = new Choices(seed)
         const draft = choices.pick(drafts)
         const a = randomRecursiveSchema(choices, draft)

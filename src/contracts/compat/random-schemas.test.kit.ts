@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noThenProperty: a keyword of JSON Schema, never awaited.
 import type { Json, JsonObject } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
-import type { Draft } from './index.ts'
+import type { Draft } from './load/dialect.ts'
 
 /** Repeatable choices: equal seeds, equal schemas (mulberry32). */
 export class Choices {

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import type { Json } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
 import { compileSchema } from '../validator.ts'
-import { type Draft, isSubset } from './index.ts'
+import type { Draft } from './load/dialect.ts'
+import { isSubset } from './subset.ts'
 
 /** `<` every instance of the first is accepted by the second, `!` one is not; read in this draft. */
 type Pair = readonly ['<' | '!', JsonSchema, JsonSchema, Draft?]

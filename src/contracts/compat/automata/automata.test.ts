@@ -1,13 +1,4 @@
-import {
-  assert as check,
-  constant,
-  integer,
-  letrec,
-  oneof,
-  property,
-  string as texts,
-  tuple,
-} from 'fast-check'
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Budget } from '../decide/budget.ts'
 import { standardFormats } from '../formats/standard.ts'
@@ -24,20 +15,20 @@ const words: string[] = ['']
 for (let at = 0; words.length < 341; at += 1)
   for (const letter of 'ab-0') words.push((words[at] as string) + letter)
 
-const expressions = letrec<{ tree: string }>((tie) => ({
-  tree: oneof(
+const expressions = fc.letrec<{ tree: string }>((tie) => ({
+  tree: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     ...['a', 'b', '[ab]', '[^a]', '.', '\\w', '\\d', '-', '^', '$', '\\b', '\\B', ''].map((leaf) =>
-      constant(leaf),
+      fc.constant(leaf),
     ),
-    tuple(tie('tree'), tie('tree')).map(([x, y]) => x + y),
-    tuple(tie('tree'), tie('tree')).map(([x, y]) => `(?:${x}|${y})`),
-    tuple(tie('tree'), integer({ min: 0, max: 6 })).map(
-      ([x, at]) => `(?:${x})${['*', '+', '?', '{2}', '{1,2}', '{0,3}', '*?'][at]}`,
-    ),
-    tuple(tie('tree'), integer({ min: 0, max: 3 })).map(
-      ([x, at]) => `(${['?=', '?!', '?<=', '?<!'][at]}${x})`,
-    ),
+    fc.tuple(tie('tree'), tie('tree')).map(([x, y]) => x + y),
+    fc.tuple(tie('tree'), tie('tree')).map(([x, y]) => `(?:${x}|${y})`),
+    fc
+      .tuple(tie('tree'), fc.integer({ min: 0, max: 6 }))
+      .map(([x, at]) => `(?:${x})${['*', '+', '?', '{2}', '{1,2}', '{0,3}', '*?'][at]}`),
+    fc
+      .tuple(tie('tree'), fc.integer({ min: 0, max: 3 }))
+      .map(([x, at]) => `(${['?=', '?!', '?<=', '?<!'][at]}${x})`),
   ),
 })).tree
 
@@ -62,8 +53,8 @@ function verdicts(source: string): boolean[] | undefined {
 
 describe('automata', () => {
   test('an automaton accepts what the expression matches, lookarounds included', () => {
-    check(
-      property(expressions, (source) => {
+    fc.assert(
+      fc.property(expressions, (source) => {
         const found = verdicts(source)
         if (found === undefined) return
         const regex = new RegExp(source, 'u')
@@ -75,8 +66,8 @@ describe('automata', () => {
 
   test('a search gives a shortest word, or proves that there is none', () => {
     const search = new WordSearch(budget())
-    check(
-      property(expressions, expressions, (one, other) => {
+    fc.assert(
+      fc.property(expressions, expressions, (one, other) => {
         const demands = [one, other].map((source, at) => ({
           languages: [{ source, flags: 'u' }],
           positive: at === 0,
@@ -115,20 +106,20 @@ describe('automata', () => {
 })
 
 describe('formats', () => {
-  const alphabet = texts({
-    unit: oneof(
-      ...'0123456789abcdefTZz:+-./@%~#"[]PYMDW {}'.split('').map((letter) => constant(letter)),
+  const alphabet = fc.string({
+    unit: fc.oneof(
+      ...'0123456789abcdefTZz:+-./@%~#"[]PYMDW {}'.split('').map((letter) => fc.constant(letter)),
     ),
     maxLength: 24,
   })
-  const nearly = oneof(
+  const nearly = fc.oneof(
     alphabet,
     ...[...standardFormats.values()]
       .flatMap(({ samples }) => samples)
       .map((sample) =>
-        tuple(integer({ min: 0, max: 40 }), alphabet).map(
-          ([at, extra]) => sample.slice(0, at) + extra.slice(0, 2) + sample.slice(at + 1),
-        ),
+        fc
+          .tuple(fc.integer({ min: 0, max: 40 }), alphabet)
+          .map(([at, extra]) => sample.slice(0, at) + extra.slice(0, 2) + sample.slice(at + 1)),
       ),
   )
 
@@ -138,8 +129,8 @@ describe('formats', () => {
       const inside = (languages: typeof format.over, word: string) =>
         languages.every(({ source, flags }) => new RegExp(source, flags).test(word))
       for (const sample of format.samples) expect(format.test(sample)).toBe(true)
-      check(
-        property(nearly, (word) => {
+      fc.assert(
+        fc.property(nearly, (word) => {
           if (format.test(word)) expect(inside(format.over, word)).toBe(true)
           else if (format.under !== undefined) expect(inside(format.under, word)).toBe(false)
         }),

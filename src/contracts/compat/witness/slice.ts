@@ -8,8 +8,8 @@ import { type Document, type Resource, subschemas } from '../load/resources.ts'
 
 /**
  * The part of a schema that can have a say on one value, as a schema that judges this value alike:
- * without `properties` of names that the value nowhere has, and without definitions that nothing
- * left refers to. Compiling a validator costs more than a proof; for a slice it costs little.
+ * without `properties` of names that the value nowhere has, without what speaks of items or members
+ * if it has none, without annotations, and without definitions that nothing left refers to. Compiling a validator costs more than a proof; for a slice it costs little.
  * Patterns on which backtracking may run away are replaced by the texts of the value that match.
  */
 export function sliceFor(document: Document, value: Json): JsonSchema {
@@ -19,10 +19,26 @@ export function sliceFor(document: Document, value: Json): JsonSchema {
   return slicer.slice()
 }
 
+const ofItems: ReadonlySet<string> = new Set([
+  'items',
+  'prefixItems',
+  'additionalItems',
+  'unevaluatedItems',
+  'uniqueItems',
+])
+const ofMembers: ReadonlySet<string> = new Set([
+  'properties',
+  'patternProperties',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'propertyNames',
+])
+
 class Slicer {
   readonly #document: Document
   readonly #names = new Set<string>()
   readonly #texts = new Set<string>()
+  #hasItems = false
   /** Pointers of what is referred to, and of everything above it. */
   readonly #needed = new Set<string>()
   #grown = true
@@ -33,8 +49,10 @@ class Slicer {
     for (let at = 0; at < queue.length; at += 1) {
       const part = queue[at] as Json
       if (typeof part === 'string') this.#texts.add(part)
-      else if (Array.isArray(part)) queue.push(...part)
-      else if (isJsonObject(part)) {
+      else if (Array.isArray(part)) {
+        this.#hasItems ||= part.length > 0
+        queue.push(...part)
+      } else if (isJsonObject(part)) {
         for (const [key, member] of members(part)) {
           this.#names.add(key)
           this.#texts.add(key)
@@ -62,10 +80,21 @@ class Slicer {
     for (const [keyword, value] of members(schema)) {
       if (keyword === '$ref' || keyword === '$dynamicRef' || keyword === '$recursiveRef')
         this.#refer(resource, value)
+      const isNeeded = this.#needed.has(`${pointer}/${pointerToken(keyword)}`)
+      if (!isNeeded && (!shapes.has(keyword) || this.#isIdle(keyword))) continue
       const inner = shapes.has(keyword) ? this.#keyword(keyword, value, pointer, resource) : value
       if (inner !== undefined) result[keyword] = inner
     }
     return this.#withoutRisk(result)
+  }
+
+  /** True for keywords that speak of items or members where the value has none. */
+  #isIdle(keyword: string): boolean {
+    if (this.#document.usesDynamicScope) return false
+    return (
+      (!this.#hasItems && ofItems.has(keyword)) ||
+      (this.#names.size === 0 && ofMembers.has(keyword))
+    )
   }
 
   /** Marks what a reference leads to, so that it is kept. */
