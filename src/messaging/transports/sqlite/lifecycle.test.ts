@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TreatyError } from '../../../core/errors.ts'
 import { fakeClock } from '../../../testing/index.ts'
 import { createMemoryTransport } from '../memory.ts'
 import { createSqliteTransport } from './index.ts'
@@ -81,6 +82,30 @@ describe('close', () => {
     })
     const consumer = await (await scene({ path })).join()
     expect(consumer.ids()).toEqual(['a'])
+  })
+
+  it('leaves no timer and no complaint behind', async () => {
+    const errors: TreatyError[] = []
+    const clock = fakeClock()
+    const path = joinPath(folder, 'b.db')
+    const { transport, publish, join } = await scene({
+      clock,
+      path,
+      onError: (error) => errors.push(error),
+    })
+    await join()
+    await publish(
+      { id: 'a', expiresAt: clock.now() + 1000 },
+      { id: 'b', deliverAt: clock.now() + 2000 },
+    )
+
+    const moved = clock.advance(1000)
+    await transport.close({ drainMs: 0 })
+    await moved
+    await clock.advance(60_000)
+
+    expect(clock.pending()).toBe(0)
+    expect(errors).toEqual([])
   })
 
   it('is allowed before connect, which is then refused', async () => {

@@ -17,6 +17,7 @@ const upkeepMs = 1000
 export interface SessionTimer {
   /** Sets it to the next time that matters. */
   arm(): void
+  /** For good: the session ends. */
   disarm(): void
 }
 
@@ -25,21 +26,26 @@ export function createDueTimer(engine: Engine, wake: () => void): SessionTimer {
   const { clock } = engine
   let timer: TimerHandle | undefined
   let armedFor: number | undefined
-  const disarm = () => {
+  let isOver = false
+  const clear = () => {
     if (timer !== undefined) clock.clearTimeout(timer)
     timer = undefined
     armedFor = undefined
   }
   return {
-    disarm,
+    disarm() {
+      isOver = true
+      clear()
+    },
     arm() {
+      if (isOver) return
       const dueAt = nextDue(engine)
       if (dueAt === armedFor) return
-      disarm()
+      clear()
       if (dueAt === undefined) return
       armedFor = dueAt
       const fire = () => {
-        disarm()
+        clear()
         wake()
       }
       // At least one millisecond: a timer may be early by a fraction, and must not spin.
@@ -57,27 +63,30 @@ export function createUpkeepTimer(
   const { intake, processes, report } = context
   let timer: TimerHandle | undefined
   let isUnderWay = false
+  let isOver = false
 
   async function upkeep(): Promise<void> {
     if (isUnderWay) return
     isUnderWay = true
     try {
-      for (let hasMore = true; hasMore; ) {
+      for (let hasMore = true; hasMore && !isOver; ) {
         const run = findUpkeep(engine, processes, nowMs(clock))
         hasMore = run !== undefined && (await intake.inTurn(run))
       }
     } catch (error) {
-      report(mapSqliteError(error, engine.file.path))
+      // What was under way when the session ended is for the next one to do.
+      if (!isOver) report(mapSqliteError(error, engine.file.path))
     } finally {
       isUnderWay = false
     }
   }
   const disarm = () => {
+    isOver = true
     if (timer !== undefined) clock.clearTimeout(timer)
-    timer = undefined
   }
   const arm = () => {
-    disarm()
+    if (isOver) return
+    if (timer !== undefined) clock.clearTimeout(timer)
     timer = clock.setTimeout(() => {
       arm()
       void upkeep()
