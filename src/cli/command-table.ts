@@ -98,9 +98,23 @@ export const commandTable = {
   check: {
     summary: 'Find every mistake in contracts, with its place',
     positionals: { path: { summary: 'File or folder. Default: --contracts', optional: true } },
-    options: { contracts },
+    options: {
+      contracts,
+      against: {
+        kind: 'text',
+        value: 'GIT-REF|DIR|URL',
+        summary: 'Compare with what was: a revision, a folder, or a registry',
+      },
+      format: {
+        kind: 'text',
+        value: 'FORMAT',
+        choices: ['text', 'json', 'github', 'sarif'],
+        summary: 'Default text; json is the same as --json',
+      },
+    },
     examples: [
       ['treaty check', 'all contracts of this project; exit 3 when there are errors'],
+      ['treaty check --against HEAD', 'what a change breaks, and whom it hurts'],
       ['treaty check contracts/orders.yaml --json', 'one file, for a program'],
     ],
   },

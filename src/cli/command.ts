@@ -110,6 +110,8 @@ export interface CommandResult<Data = unknown> {
   readonly error?: TreatyError
   /** The data as people read it; without a final line break. Absent: nothing is printed but findings. */
   readonly toText?: (style: Style) => string
+  /** True where `toText` shows the findings in a form of its own. */
+  readonly showsFindings?: boolean
 }
 
 /** A command: data in, data out. It never prints and never exits; `cli/output.ts` does. */

@@ -119,7 +119,8 @@ class Printer implements Output {
     const isStream = stream !== undefined
     const style = isStream ? this.#errStyle : this.style
     const text = isStream && quiet ? '' : (result.toText?.(style) ?? '')
-    const blocks = [renderFindings(result.findings ?? [], style), text].filter((one) => one !== '')
+    const shown = result.showsFindings === true ? [] : (result.findings ?? [])
+    const blocks = [renderFindings(shown, style), text].filter((one) => one !== '')
     const whole = blocks.join('\n\n')
     if (isStream) await this.#printError(whole)
     else await this.#print(whole).catch(() => undefined) // As above.

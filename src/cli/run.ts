@@ -91,7 +91,8 @@ async function runCommand(
   try {
     const { parseArguments } = await import('./program.ts')
     const parsed = parseArguments(name, spec, rest)
-    output = outputFor(host, masker, { ...choice, json: parsed.flags.json, parsed })
+    const json = parsed.flags.json || parsed.args.format === 'json'
+    output = outputFor(host, masker, { ...choice, json, parsed })
     const signals = stream === undefined ? quietSignals() : host.listenForSignals()
     const { loaders } = await import('./loaders.ts')
     const command = (await loaders[name]()) as Command

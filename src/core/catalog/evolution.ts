@@ -19,6 +19,23 @@ export const evolutionCodes = {
     fix: 'Add a field beside the old one and deprecate the old, or raise the major version with an upcast.',
     example: 'treaty compat number.json integer.json',
   },
+  CONSUMER_BROKEN: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'A change takes away what a consumer says it needs; the witness is a message that the changed contract allows and the consumer cannot read.',
+    fix: 'Keep what the consumer needs beside the new, move the consumer first, or waive it with the consent of its owner.',
+    example: 'treaty check --against HEAD',
+  },
+  VERSION_TOO_LOW: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'A contract has changed, and its version was not raised as far as the change asks for: patch for the same messages, minor for a proved extension, major for a break.',
+    fix: 'Write the version that the finding names.',
+  },
   VERDICT_UNKNOWN: {
     exitCode: 3,
     status: 409,
@@ -26,5 +43,21 @@ export const evolutionCodes = {
     meaning:
       'Whether a change breaks anything could be neither proved nor refuted: the finding names keyword and reason. It never counts as compatible.',
     fix: 'Simplify the schema at the place that the finding names, or waive it in gate.waivers with a reason and an expiry.',
+  },
+  BASELINE_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning:
+      'What contracts are to be compared with is not there: no such git revision and no such folder.',
+    fix: 'Name a git revision such as HEAD or origin/main (fetched before), a folder, or the URL of a registry.',
+    example: 'treaty check --against no-such-branch',
+  },
+  BASELINE_UNAVAILABLE: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning: 'The registry or repository that holds the earlier contracts cannot be read now.',
+    fix: 'Check the URL and that treaty serve runs there, or that git works in this folder.',
   },
 } as const satisfies Record<string, CatalogEntry>
