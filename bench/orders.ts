@@ -57,9 +57,9 @@ export interface Order {
   readonly note?: string
 }
 
-/** Bytes of one message on the wire, which the note is cut to fit. */
+/** Bytes of one message on the wire, envelope and all; the note is as long as it takes. */
 export const messageBytes = 500
-const envelopeBytes = 265
+const envelopeBytes = 227
 
 export function makeOrder(n: number): Order {
   const hex = n.toString(16).padStart(12, '0')
