@@ -100,19 +100,26 @@ class Question {
 
   /** The verdict for a value that the search has found, after both validators have judged it. */
   #shown(value: Json): Verdict {
-    if (!provesBreak(this.#a, this.#b, value)) return this.#disagreement(value, 'our own evaluator')
+    if (!provesBreak(this.#a, this.#b, value))
+      return this.#disagreement(value, 'our own evaluator does not see the break')
     const small = shrink(value, (candidate) => provesBreak(this.#a, this.#b, candidate))
-    const agreed = [small, value].find((candidate) => runtimeAgrees(this.#a, this.#b, candidate))
-    if (agreed !== undefined) return this.#breaking(agreed)
-    for (const candidate of this.#others()) {
-      if (provesBreak(this.#a, this.#b, candidate) && runtimeAgrees(this.#a, this.#b, candidate))
-        return this.#breaking(candidate)
+    const opinion = runtimeAgrees(this.#a, this.#b, small)
+    if (opinion === true) return this.#breaking(small)
+    if (opinion === false) {
+      for (const candidate of this.#candidates(value)) {
+        const holds = provesBreak(this.#a, this.#b, candidate)
+        if (holds && runtimeAgrees(this.#a, this.#b, candidate) === true)
+          return this.#breaking(candidate)
+      }
     }
-    return this.#disagreement(small, 'the validator of the runtime')
+    const who =
+      opinion === undefined ? 'cannot compile one of the schemas' : 'does not see the break'
+    return this.#disagreement(small, `the validator of the runtime ${who}`)
   }
 
-  /** Other ways to break, one for each type of values and each part of `b`. */
-  *#others(): Generator<Json> {
+  /** Other ways to break: as found, then one for each type of values and each part of `b`. */
+  *#candidates(found: Json): Generator<Json> {
+    yield found
     const { store } = this.#solver
     const node = store.node(this.#litB)
     const parts = node.kind === 'and' && !isNegative(this.#litB) ? node.lits : [this.#litB]
@@ -156,7 +163,7 @@ class Question {
     return unknown({
       keyword: location?.keyword ?? '',
       pointer,
-      reason: `the validators disagree: ${who} does not see the break in ${text}`,
+      reason: `the validators disagree: ${who}: ${text}`,
     })
   }
 }

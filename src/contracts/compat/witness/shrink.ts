@@ -1,7 +1,7 @@
 import { isJsonObject, type Json } from '../../../core/json.ts'
 import { members, setOwn } from '../formula/canonical.ts'
 
-const attemptsMax = 200
+const attemptsMax = 60
 
 /**
  * A smaller value that still proves the same: members and items are left out one at a time, outer

@@ -80,6 +80,8 @@ class Slicer {
     for (const [keyword, value] of members(schema)) {
       if (keyword === '$ref' || keyword === '$dynamicRef' || keyword === '$recursiveRef')
         this.#refer(resource, value)
+      // The draft is told apart; naming the meta-schema would load it.
+      if (keyword === '$schema') continue
       const isNeeded = this.#needed.has(`${pointer}/${pointerToken(keyword)}`)
       if (!isNeeded && (!shapes.has(keyword) || this.#isIdle(keyword))) continue
       const inner = shapes.has(keyword) ? this.#keyword(keyword, value, pointer, resource) : value

@@ -1,6 +1,7 @@
-import { isTreatyError } from '../../../core/errors.ts'
+import type { AnySchema } from 'ajv'
 import type { Json } from '../../../core/json.ts'
-import { compileSchema } from '../../validator.ts'
+import { createAjv } from '../../ajv-instance.ts'
+import { withoutNullable } from '../../nullable.ts'
 import type { Evaluator } from '../evaluate.ts'
 import type { Draft } from '../load/dialect.ts'
 import type { Document } from '../load/resources.ts'
@@ -20,17 +21,28 @@ export function provesBreak(a: Side, b: Side, value: Json): boolean {
 
 /**
  * Whether the validator of the runtime (Ajv, set up to follow the specification) sees it the same
- * way, on the slices of the schemas that can have a say on it; undefined when it cannot compile one of the schemas.
+ * way, on the slices of the schemas that can have a say on it; undefined when it cannot compile
+ * one of them.
  */
 export function runtimeAgrees(a: Side, b: Side, value: Json): boolean | undefined {
-  try {
-    return runtimeAccepts(a, value) && !runtimeAccepts(b, value)
-  } catch (error) {
-    if (isTreatyError(error) || error instanceof RangeError) return undefined
-    throw error
-  }
+  const accepted = runtimeAccepts(a, value)
+  if (accepted !== true) return accepted
+  const refused = runtimeAccepts(b, value)
+  return refused === undefined ? undefined : !refused
 }
 
-function runtimeAccepts({ document, draft }: Side, value: Json): boolean {
-  return compileSchema(sliceFor(document, value), { draft }).check(value)
+/** Undefined when the validator cannot compile the schema. */
+function runtimeAccepts({ document, draft }: Side, value: Json): boolean | undefined {
+  try {
+    const schema = sliceFor(document, value)
+    const text = JSON.stringify(schema)
+    const meta = text.includes('://json-schema.org/draft')
+    const ajv = createAjv(schema, { draft, isVerbose: false, unevaluated: false, meta })
+    // Asked once: optimising the code would cost more than it saves.
+    Object.assign(ajv.opts.code, { optimize: false })
+    return ajv.compile(withoutNullable(schema, text) as AnySchema)(value) === true
+  } catch {
+    // Whatever it is that stops the other validator, its opinion is missing.
+    return undefined
+  }
 }
