@@ -10,6 +10,7 @@ import { registryCodes } from './catalog/registry.ts'
 import { serverCodes } from './catalog/server.ts'
 import { storeCodes } from './catalog/store.ts'
 import { testingCodes } from './catalog/testing.ts'
+import { webhookCodes } from './catalog/webhooks.ts'
 import type { Finding } from './finding.ts'
 import type { Json } from './json.ts'
 
@@ -29,6 +30,7 @@ export const errorCatalog = {
   ...serverCodes,
   ...storeCodes,
   ...testingCodes,
+  ...webhookCodes,
 } as const satisfies Record<string, CatalogEntry>
 
 export type ErrorCode = keyof typeof errorCatalog
