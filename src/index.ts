@@ -56,6 +56,8 @@ export type {
   Handler,
   HandlerContext,
   Handlers,
+  IngestedBatch,
+  IngestedItem,
   Outcome,
   OutgoingRecord,
   Page,

@@ -115,6 +115,10 @@ export class BusCore {
     return needed(this.#options.readerView.forEvent(event), event)
   }
 
+  get readerView(): MessageValidator {
+    return this.#options.readerView
+  }
+
   /** A record that was judged already: out with it. */
   async send(record: OutgoingRecord): Promise<Published> {
     return this.#sender.send(record)

@@ -5,6 +5,7 @@ import { currentMessageContext, runWithMessageContext } from '../core/trace.ts'
 import type { BusCore } from './bus-core.ts'
 import { causalOrder } from './causal-order.ts'
 import { judge, messageIdOf } from './ingest.ts'
+import { ingestBatch } from './ingest-batch.ts'
 import { summarize } from './ledger.ts'
 import type { StoredMessage } from './transport.ts'
 import type { Bus, DeadLetters, Handler, Trace } from './types.ts'
@@ -22,6 +23,7 @@ export function busOver<C extends ContractTypes>(core: BusCore): Bus<C> {
     publish: (event, data, options) => core.publish(event, data, options),
     publishMany: (messages) => core.publishMany(messages),
     ingest: (event, bytes, options) => ingest(core, event, bytes, options),
+    ingestBatch: (bytes, options) => ingestBatch(core, bytes, options),
     consume: (consumer, handlers, options = {}) =>
       core.consume(consumer, handlers as Record<string, Handler>, options),
     request: (command, data, options) => core.request(command, data, options),

@@ -49,6 +49,8 @@ export type {
   Handler,
   HandlerContext,
   Handlers,
+  IngestedBatch,
+  IngestedItem,
   Outcome,
   Published,
   PublishOptions,

@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { EventValidator, Message } from '../contracts/index.ts'
-import { decodeEnvelope, encodeEnvelope, parseJson } from '../contracts/index.ts'
+import { decodeEnvelope, parseJson } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import { errorMessage, isTreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import { uuidFromDigest } from '../core/ids.ts'
 import type { Json } from '../core/json.ts'
-import { valueAt } from '../core/json.ts'
 import { currentMessageContext, outgoingTraceparent } from '../core/trace.ts'
 import type { KnownEvent } from './catalogue.ts'
-import { dedupWindowMsDefault } from './topology.ts'
 import type { DeadLetter, OutgoingRecord } from './transport.ts'
+import { recordFor, refusedLetter } from './wire-record.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -70,7 +69,15 @@ export function judge(input: IngestInput, options: IngestOptions): Ingested {
       findings: validator.findings(message),
     })
   }
-  return { id: message.id, record: recordOf(message, input, known) }
+  const isBare = known.contract.envelope === 'none'
+  const record = recordFor(message, known, {
+    headers: input.headers,
+    // Without an envelope the body is the outsider's own bytes, to the last space.
+    ...(isBare ? { rawBody: input.bytes } : {}),
+    // An id that came from outside comes again when the outsider tries again.
+    dedup: input.id !== undefined || !isBare,
+  })
+  return { id: message.id, record }
 }
 
 /** An outsider's id as a message id: itself where it is a UUID, else one made from it, always the same. */
@@ -127,64 +134,24 @@ function jsonOf(bytes: Uint8Array): Json {
   return parsed.value
 }
 
-function recordOf(message: Message, input: IngestInput, known: KnownEvent): OutgoingRecord {
-  const wire = encodeEnvelope(message, known.contract.envelope)
-  const value = known.keyPath === undefined ? undefined : valueAt(message.data, known.keyPath)
-  const key =
-    value === undefined || value === null
-      ? undefined
-      : typeof value === 'string'
-        ? value
-        : JSON.stringify(value)
-  const cause = message.metadata?.causation_id
-  return {
-    id: message.id,
-    address: known.address,
-    type: message.type,
-    // Without an envelope the body is the outsider's own bytes, to the last space.
-    body: known.contract.envelope === 'none' ? input.bytes : wire.body,
-    headers: { ...input.headers, ...wire.headers },
-    contentType: wire.contentType,
-    correlationId: message.correlation_id,
-    ...(key === undefined ? {} : { key }),
-    ...(cause === undefined ? {} : { causationId: cause }),
-    // An id that came from outside comes again when the outsider tries again.
-    ...(input.id === undefined && known.contract.envelope === 'none'
-      ? {}
-      : { dedupWindowMs: dedupWindowMsDefault }),
-  }
-}
-
 function refused(
   input: IngestInput,
   id: string,
   why: { options: IngestOptions; reason: string; findings: readonly Finding[] },
 ): Ingested {
   const { known, clock } = why.options
-  const first = why.findings[0]
-  const now = clock.now()
-  return {
-    id,
+  const letter = refusedLetter({
+    messageId: id,
+    event: known.event.name,
+    known,
+    reason: why.reason,
     findings: why.findings,
-    letter: {
-      messageId: id,
-      event: known.event.name,
-      consumer: null,
-      group: null,
-      reason: why.reason,
-      message: `refused at ingest${first ? `: ${first.message}` : ''}`,
-      findings: why.findings,
-      contract: known.contract.id,
-      contractVersion: known.contract.version,
-      attempts: 0,
-      firstFailedAt: now,
-      failedAt: now,
-      address: known.address,
-      body: input.bytes,
-      headers: { ...input.headers, 'treaty-source': input.source },
-      contentType: input.headers['content-type'] ?? 'application/json',
-    },
-  }
+    body: input.bytes,
+    headers: input.headers,
+    source: input.source,
+    at: clock.now(),
+  })
+  return { id, findings: why.findings, letter }
 }
 
 interface Refusal {

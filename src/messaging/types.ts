@@ -151,6 +151,22 @@ export interface DeadLetters {
   count(filter?: DeadFilter): Promise<number>
 }
 
+/** What became of one inner message of a batch. */
+export interface IngestedItem {
+  /** Place in the batch, from 0. */
+  readonly index: number
+  readonly id: string
+  readonly deadLetter?: string
+  readonly findings?: readonly Finding[]
+}
+export interface IngestedBatch {
+  readonly id: string
+  /** In the order of the batch; empty where the batch itself was refused. */
+  readonly items: readonly IngestedItem[]
+  readonly deadLetter?: string
+  readonly findings?: readonly Finding[]
+}
+
 export interface TraceEntry {
   readonly message: Message
   readonly consumers: StoredMessage['consumers']
@@ -185,6 +201,14 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
     rawBytes: Uint8Array,
     options: { source: string; headers?: Readonly<Record<string, string>>; id?: string },
   ): Promise<{ id: string; deadLetter?: string; findings?: readonly Finding[] }>
+  /**
+   * Takes a batch message (type `batch`, `batch_size` and `messages`): each inner message is judged on its own, so that
+   * one that is invalid stops nobody else. A batch that is itself wrong is one dead letter. Never throws on content.
+   */
+  ingestBatch(
+    rawBytes: Uint8Array,
+    options: { source: string; headers?: Readonly<Record<string, string>> },
+  ): Promise<IngestedBatch>
   consume<Name extends keyof C['consumers'] & string>(
     consumer: Name,
     handlers: Handlers<C, Name>,
