@@ -1,22 +1,24 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../core/json.ts'
 import type { JsonSchema } from '../../model.ts'
 import { isRisky, matches } from '../automata/match.ts'
-import { members, own, pointerToken } from '../formula/canonical.ts'
-import { shapesOf } from '../load/dialect.ts'
-import { resolveReference } from '../load/references.ts'
-import { type Document, type Resource, subschemas } from '../load/resources.ts'
+import { dynamicTarget, enterScope, type Scope, scopeKey } from '../evaluate.ts'
+import { members, own, pointerToken, setOwn } from '../formula/canonical.ts'
+import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
+import { childPlace, resolveReference } from '../load/references.ts'
+import { type Document, type Place, subschemas } from '../load/resources.ts'
 
 /**
  * The part of a schema that can have a say on one value, as a schema that judges this value alike:
  * without `properties` of names that the value nowhere has, without what speaks of items or members
- * if it has none, without annotations, and without definitions that nothing left refers to. Compiling a validator costs more than a proof; for a slice it costs little.
- * Patterns on which backtracking may run away are replaced by the texts of the value that match.
+ * if it has none, without annotations, and with every reference, dynamic ones too, led to a
+ * definition of its own. Compiling a validator costs more than a proof; for a slice it costs little,
+ * and what a validator may get wrong about identifiers does not matter. Patterns on which
+ * backtracking may run away are replaced by the texts of the value that match.
+ *
+ * Undefined where a part is written in another draft than the whole.
  */
-export function sliceFor(document: Document, value: Json): JsonSchema {
-  const { raw } = document
-  if (!isJsonObject(raw)) return raw
-  const slicer = new Slicer(document, value)
-  return slicer.slice()
+export function sliceFor(document: Document, value: Json): JsonSchema | undefined {
+  return new Slicer(document, value).slice()
 }
 
 const ofItems: ReadonlySet<string> = new Set([
@@ -33,15 +35,35 @@ const ofMembers: ReadonlySet<string> = new Set([
   'unevaluatedProperties',
   'propertyNames',
 ])
+const references = ['$ref', '$dynamicRef', '$recursiveRef'] as const
+/** Said otherwise in a slice, or not at all. */
+const dropped: ReadonlySet<string> = new Set([
+  ...references,
+  '$schema',
+  '$id',
+  'id',
+  '$anchor',
+  '$dynamicAnchor',
+  '$recursiveAnchor',
+  '$vocabulary',
+  '$defs',
+  'definitions',
+])
+
+interface Part {
+  readonly place: Place
+  readonly scope: Scope
+}
 
 class Slicer {
   readonly #document: Document
   readonly #names = new Set<string>()
   readonly #texts = new Set<string>()
   #hasItems = false
-  /** Pointers of what is referred to, and of everything above it. */
-  readonly #needed = new Set<string>()
-  #grown = true
+  /** Place and scope → name of its definition. */
+  readonly #definitions = new Map<string, string>()
+  readonly #queue: (Part & { readonly name: string })[] = []
+  #mixed = false
 
   constructor(document: Document, value: Json) {
     this.#document = document
@@ -62,73 +84,96 @@ class Slicer {
     }
   }
 
-  /** Slices again until no reference leads to what was left out. */
-  slice(): JsonSchema {
-    const { raw, root } = this.#document
-    let result = raw
-    for (let round = 0; this.#grown && round < 100; round += 1) {
-      this.#grown = false
-      result = this.#schema(raw as JsonObject, '', root.resource)
-    }
-    return this.#grown ? raw : result
+  slice(): JsonSchema | undefined {
+    const { root } = this.#document
+    const whole = this.#schema({ place: root, scope: enterScope(new Map(), root.resource) })
+    if (typeof whole === 'boolean') return whole
+    const definitions: Record<string, Json> = {}
+    for (let next = this.#queue.pop(); next !== undefined; next = this.#queue.pop())
+      definitions[next.name] = this.#schema(next)
+    if (this.#mixed) return undefined
+    if (Object.keys(definitions).length === 0) return whole
+    const result = { ...whole, [this.#keyword]: definitions }
+    return refHidesSiblings(root.resource.draft) && '$ref' in whole
+      ? { allOf: [whole], [this.#keyword]: definitions }
+      : result
   }
 
-  #schema(schema: JsonObject, pointer: string, parent: Resource): JsonObject {
-    const resource = this.#document.byPointer.get(pointer) ?? parent
+  get #keyword(): '$defs' | 'definitions' {
+    return shapesOf(this.#document.root.resource.draft).has('$defs') ? '$defs' : 'definitions'
+  }
+
+  #schema(part: Part): JsonSchema {
+    const { schema, resource } = part.place
+    if (typeof schema === 'boolean') return schema
+    this.#mixed ||= resource.draft !== this.#document.root.resource.draft
     const shapes = shapesOf(resource.draft)
+    const led = references.flatMap((keyword) => {
+      const reference = shapes.has(keyword) ? own(schema, keyword) : undefined
+      return typeof reference === 'string' ? [this.#lead(part, keyword, reference)] : []
+    })
+    if (led.length > 0 && refHidesSiblings(resource.draft)) return led[0] as JsonObject
     const result: Record<string, Json> = {}
     for (const [keyword, value] of members(schema)) {
-      if (keyword === '$ref' || keyword === '$dynamicRef' || keyword === '$recursiveRef')
-        this.#refer(resource, value)
-      // The draft is told apart; naming the meta-schema would load it.
-      if (keyword === '$schema') continue
-      const isNeeded = this.#needed.has(`${pointer}/${pointerToken(keyword)}`)
-      if (!isNeeded && (!shapes.has(keyword) || this.#isIdle(keyword))) continue
-      const inner = shapes.has(keyword) ? this.#keyword(keyword, value, pointer, resource) : value
-      if (inner !== undefined) result[keyword] = inner
+      if (dropped.has(keyword) || !shapes.has(keyword) || this.#isIdle(keyword)) continue
+      result[keyword] = this.#inner(part, keyword, value)
     }
-    return this.#withoutRisk(result)
+    const chosen = this.#document.usesUnevaluated ? withoutIf(result) : result
+    return this.#withAll(this.#withoutRisk(chosen), led)
   }
 
   /** True for keywords that speak of items or members where the value has none. */
   #isIdle(keyword: string): boolean {
-    if (this.#document.usesDynamicScope) return false
     return (
       (!this.#hasItems && ofItems.has(keyword)) ||
       (this.#names.size === 0 && ofMembers.has(keyword))
     )
   }
 
-  /** Marks what a reference leads to, so that it is kept. */
-  #refer(resource: Resource, reference: Json): void {
-    const target = resolveReference(resource, String(reference))
-    if ('problem' in target || target.place.resource.document !== this.#document) return
-    for (let at = target.place.pointer; at !== ''; at = at.slice(0, at.lastIndexOf('/'))) {
-      if (this.#needed.has(at)) return
-      this.#needed.add(at)
-      this.#grown = true
+  /** A reference to the definition that stands for what is referred to. */
+  #lead({ place, scope }: Part, keyword: string, reference: string): JsonObject {
+    const target = resolveReference(place.resource, reference)
+    if ('problem' in target) return {}
+    const next = keyword === '$ref' ? target.place : dynamicTarget(target, scope)
+    const inner = enterScope(scope, next.resource)
+    const key = `${next.resource.uri} ${next.pointer} ${scopeKey(inner)}`
+    const name = this.#definitions.get(key) ?? `d${this.#definitions.size}`
+    if (!this.#definitions.has(key)) {
+      this.#definitions.set(key, name)
+      this.#queue.push({ place: next, scope: inner, name })
     }
+    return { $ref: `#/${this.#keyword}/${name}` }
   }
 
-  #keyword(keyword: string, value: Json, pointer: string, resource: Resource): Json | undefined {
+  #inner(part: Part, keyword: string, value: Json): Json {
     const parts = subschemas(keyword, value)
     if (parts.length === 0) return value
-    const keep = (name: string): boolean => {
-      const at = `${pointer}/${keyword}/${pointerToken(name)}`
-      if (this.#needed.has(at) || this.#document.usesDynamicScope) return true
-      if (keyword === 'properties') return this.#names.has(name)
-      return keyword !== '$defs' && keyword !== 'definitions'
+    const slice = (path: string, schema: Json): Json => {
+      const place = childPlace(part.place, path, schema)
+      return this.#schema({ place, scope: enterScope(part.scope, place.resource) })
     }
-    const inner = (part: Json, path: string): Json =>
-      isJsonObject(part) ? this.#schema(part, `${pointer}${path}`, resource) : part
     if (Array.isArray(value))
-      return (value as readonly Json[]).map((part, index) => inner(part, `/${keyword}/${index}`))
-    if (parts.length === 1 && parts[0]?.[0] === `/${keyword}`) return inner(value, `/${keyword}`)
+      return (value as readonly Json[]).map((schema, index) =>
+        slice(`/${keyword}/${index}`, schema),
+      )
+    if (parts.length === 1 && parts[0]?.[0] === `/${keyword}`) return slice(`/${keyword}`, value)
     const kept: Record<string, Json> = {}
-    for (const [name, part] of members(value as JsonObject)) {
-      if (keep(name)) kept[name] = inner(part, `/${keyword}/${pointerToken(name)}`)
+    for (const [name, schema] of members(value as JsonObject)) {
+      if (keyword === 'properties' && !this.#names.has(name)) continue
+      setOwn(
+        kept,
+        name,
+        Array.isArray(schema) ? schema : slice(`/${keyword}/${pointerToken(name)}`, schema),
+      )
     }
     return kept
+  }
+
+  #withAll(schema: JsonObject, more: readonly JsonSchema[]): JsonObject {
+    const [only] = more
+    if (only === undefined) return schema
+    if (more.length === 1 && isJsonObject(only)) return { ...schema, ...only }
+    return withParts(schema, more)
   }
 
   #withoutRisk(schema: Record<string, Json>): JsonObject {
@@ -138,9 +183,24 @@ class Slicer {
     const matching = [...this.#texts].filter((text) => matches(pattern, text))
     const others = { type: ['null', 'boolean', 'number', 'array', 'object'] }
     const texts = matching.length === 0 ? others : { anyOf: [others, { enum: matching }] }
-    return {
-      ...rest,
-      allOf: [...((own(schema, 'allOf') as readonly Json[] | undefined) ?? []), texts],
-    }
+    return withParts(rest, [texts])
   }
+}
+
+function withParts(schema: JsonObject, parts: readonly Json[]): JsonObject {
+  return {
+    ...schema,
+    allOf: [...((own(schema, 'allOf') as readonly Json[] | undefined) ?? []), ...parts],
+  }
+}
+
+/** The same choice as a union: Ajv loses count of what a lone `if` or `else` evaluates. */
+function withoutIf(schema: Record<string, Json>): Record<string, Json> {
+  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, never awaited.
+  const { if: condition, then = true, else: otherwise = true, ...rest } = schema
+  if (condition === undefined) return rest
+  const choice = {
+    anyOf: [{ allOf: [condition, then] }, { allOf: [{ not: condition }, otherwise] }],
+  }
+  return withParts(rest, [choice]) as Record<string, Json>
 }

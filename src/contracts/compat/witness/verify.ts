@@ -35,6 +35,7 @@ export function runtimeAgrees(a: Side, b: Side, value: Json): boolean | undefine
 function runtimeAccepts({ document, draft }: Side, value: Json): boolean | undefined {
   try {
     const schema = sliceFor(document, value)
+    if (schema === undefined) return undefined
     const text = JSON.stringify(schema)
     const meta = text.includes('://json-schema.org/draft')
     const ajv = createAjv(schema, { draft, isVerbose: false, unevaluated: false, meta })
