@@ -30,6 +30,7 @@ import type {
   PublishOptions,
   Subscription,
 } from './types.ts'
+import type { StartedWorker, WorkerOptions } from './worker.ts'
 import { startWorker } from './worker.ts'
 
 export interface BusCoreOptions {
@@ -60,6 +61,7 @@ export class BusCore {
   readonly #commands: Commands
   readonly #specs = new Map<string, OutgoingSpec>()
   readonly #subscriptions = new Set<Subscription>()
+  readonly #workers = new Set<StartedWorker>()
   readonly #listeners = new Set<(error: TreatyError) => void>()
   #store: Promise<Store> | undefined
   #closed: Promise<void> | undefined
@@ -83,7 +85,10 @@ export class BusCore {
       nextId: this.stamps.nextId,
       onError: (error) => this.report(error),
     })
-    options.transport.onError((error) => this.report(error))
+    options.transport.onError((error) => {
+      if (error.code === 'LEASES_LOST') for (const worker of this.#workers) worker.leasesLost()
+      this.report(error)
+    })
   }
 
   /** @throws BUS_CLOSED */
@@ -263,7 +268,7 @@ export class BusCore {
   ): Promise<Subscription> {
     const group = groupName(contract, consumer.name)
     if (consumer.pending) await this.#ensureGroup(contract, consumerGroup(contract, consumer))
-    return startWorker({
+    return this.#startWorker({
       ...this.#workerBase(),
       group,
       consumer: consumer.name,
@@ -292,6 +297,15 @@ export class BusCore {
       store: () => this.#openStore(),
       clock: this.clock,
     })
+  }
+
+  async #startWorker(options: WorkerOptions): Promise<Subscription> {
+    const worker = await startWorker({
+      ...options,
+      onStopped: () => this.#workers.delete(worker),
+    })
+    this.#workers.add(worker)
+    return worker
   }
 
   #workerBase() {
@@ -335,7 +349,7 @@ export class BusCore {
     checkConsumeOptions(options)
     const { contract, command } = this.catalogue.command(name)
     await this.#ensureGroup(contract, commandGroup(contract, command))
-    const subscription = await startWorker({
+    const subscription = await this.#startWorker({
       ...this.#workerBase(),
       ...this.#commands.worker(name, handler),
       publish: (event, data, more) => this.#publish(event, data, more, command.handler),

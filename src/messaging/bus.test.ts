@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { isTreatyError } from '../core/errors.ts'
+import { isTreatyError, TreatyError } from '../core/errors.ts'
 import { openStore } from '../store/index.ts'
 import { fakeClock } from '../testing/fake-clock.ts'
-import { commandFailure, openBus } from './index.ts'
+import { commandFailure, openBus, openTransport } from './index.ts'
 import type { Bus, BusOptions, SettledEvent } from './types.ts'
 
 const contracts = join(import.meta.dirname, '../../test/fixtures/shop')
@@ -304,6 +304,30 @@ describe('consume', () => {
     await bus.consume('audit', { 'order.placed': (_, context) => attempt.resolve(context.attempt) })
 
     expect(await attempt.promise).toBe(1)
+  })
+
+  it('aborts the signal of a handler whose work was handed to another process', async () => {
+    const inner = await openTransport('memory:')
+    let lose = (_: TreatyError) => {}
+    const transport = Object.assign(Object.create(inner), {
+      onError: (listener: typeof lose) => {
+        lose = listener
+      },
+    })
+    const { bus } = await shop({ transport })
+    const signal = Promise.withResolvers<AbortSignal>()
+    await bus.consume('audit', {
+      'order.placed': (_, context) => {
+        signal.resolve(context.signal)
+        return new Promise(() => {})
+      },
+    })
+    await bus.publish('order.placed', order())
+    const running = await signal.promise
+
+    lose(new TreatyError('LEASES_LOST', 'the lease has ended'))
+
+    expect(codeOf(running.reason)).toBe('LEASES_LOST')
   })
 
   it('runs many handlers that end at once without growing the stack', async () => {

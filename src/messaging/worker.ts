@@ -34,6 +34,8 @@ export interface WorkerOptions {
   readonly random: Random
   readonly onError: (error: TreatyError) => void
   readonly consume: ConsumeOptions
+  /** Told once, when nothing of it is left. */
+  readonly onStopped?: () => void
 }
 
 /** A delivery that may run. */
@@ -52,6 +54,12 @@ interface Run {
   isAbandoned: boolean
 }
 
+/** A subscription as the bus sees it. */
+export interface StartedWorker extends Subscription {
+  /** Another process has our work: tells the handlers, whose settlements will be refused. */
+  leasesLost(): void
+}
+
 const concurrencyDefault = 16
 const drainMsDefault = 30_000
 
@@ -59,14 +67,14 @@ const drainMsDefault = 30_000
  * Runs the handlers of one group in this process: reads, guards against repeats, runs at most
  * `concurrency` handlers, and settles each delivery by what its handler did.
  */
-export async function startWorker(options: WorkerOptions): Promise<Subscription> {
+export async function startWorker(options: WorkerOptions): Promise<StartedWorker> {
   const worker = new Worker(options)
   await worker.start()
   return worker
 }
 
 /** State of one subscription; a class because its parts share that state in every step. */
-class Worker implements Subscription {
+class Worker implements StartedWorker {
   readonly #options: WorkerOptions
   readonly #settler: Settler
   readonly #concurrency: number
@@ -116,6 +124,17 @@ class Worker implements Subscription {
   stop(options: { drainMs?: number } = {}): Promise<void> {
     this.#stopped ??= this.#drain(options.drainMs ?? drainMsDefault)
     return this.#stopped
+  }
+
+  leasesLost(): void {
+    const { consumer } = this.#options
+    this.#abortRuns(
+      new TreatyError('LEASES_LOST', `the work of "${consumer}" was handed to another process`),
+    )
+  }
+
+  #abortRuns(reason: TreatyError): void {
+    for (const run of this.#runs) run.context.abort(reason)
   }
 
   #arrive(deliveries: readonly Delivery[]): void {
@@ -283,6 +302,7 @@ class Worker implements Subscription {
     }
     await this.#settler.flush()
     this.#settler.giveUp()
+    this.#options.onStopped?.()
   }
 
   #releaseQueue(): void {
@@ -303,8 +323,7 @@ class Worker implements Subscription {
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve
       const abort = () => {
-        const reason = new TreatyError('HANDLER_ABORTED', `"${consumer}" is being stopped`)
-        for (const run of this.#runs) run.context.abort(reason)
+        this.#abortRuns(new TreatyError('HANDLER_ABORTED', `"${consumer}" is being stopped`))
       }
       timers.push(clock.setTimeout(abort, drainMs - graceMs), clock.setTimeout(resolve, drainMs))
     })
