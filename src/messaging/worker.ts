@@ -318,13 +318,16 @@ class Worker implements StartedWorker {
   /** Waits for handlers; shortly before the deadline their signals abort. */
   async #awaitRuns(drainMs: number): Promise<void> {
     const { clock, consumer } = this.#options
+    const stopping = new TreatyError('HANDLER_ABORTED', `"${consumer}" is being stopped`)
+    if (drainMs <= 0) {
+      this.#abortRuns(stopping)
+      return
+    }
     const timers: TimerHandle[] = []
     const graceMs = Math.min(1000, drainMs / 4)
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve
-      const abort = () => {
-        this.#abortRuns(new TreatyError('HANDLER_ABORTED', `"${consumer}" is being stopped`))
-      }
+      const abort = () => this.#abortRuns(stopping)
       timers.push(clock.setTimeout(abort, drainMs - graceMs), clock.setTimeout(resolve, drainMs))
     })
     for (const timer of timers) clock.clearTimeout(timer)
