@@ -23,6 +23,15 @@ interface Demand {
   readonly origin: Lit
 }
 
+/** A predicate on new names that some may satisfy and others not. */
+interface Dimension {
+  readonly lit: Lit
+  /** Patterns that it stands for. */
+  readonly sources: readonly string[]
+  /** True when the member that is looked for must not satisfy it. */
+  readonly never: boolean
+}
+
 const classesMax = 300
 const demandsMax = 60
 const membersMax = 2_000
@@ -247,10 +256,10 @@ class Placement {
    */
   *fresh(demand: Demand, many = false): Generator<{ key: string; lits: readonly Lit[] }> {
     const { facts } = this
-    const groups = this.#groups(demand)
+    const dimensions = this.#dimensions(demand)
     const pattern = (source: string) => this.#context.store.atom({ op: 'pat', source })
     const keyLits = [...facts.pnames, ...demand.keyLits, ...demand.match.map(pattern)]
-    if (groups.size === 0 && keyLits.length === 0) {
+    if (dimensions.length === 0 && keyLits.length === 0) {
       const lits = [...this.#outside(new Set()), demand.lit]
       if (!this.inhabited(lits)) return
       for (const key of this.#plainNames()) {
@@ -259,12 +268,8 @@ class Placement {
       }
       return
     }
-    const vectors = this.#vectors(
-      { groups: [...groups], demand },
-      keyLits,
-      new Set(demand.match),
-      0,
-    )
+    const space = { dimensions, origin: demand.origin }
+    const vectors = this.#vectors(space, keyLits, new Set(demand.match), 0)
     for (const matched of vectors) {
       const lits = [...this.#outside(matched.sources), demand.lit]
       if (!this.inhabited(lits)) continue
@@ -294,57 +299,68 @@ class Placement {
   }
 
   /**
-   * The patterns that a new name may match or not. Those that ask for the same wherever they stand
-   * need not be told apart: they become one expression.
+   * What tells new names apart: the patterns that one may match or not, and what other demands ask of
+   * names, since one member may meet several demands. Patterns that ask for the same wherever they
+   * stand become one expression.
    */
-  #groups(demand: Demand): Map<string, readonly string[]> {
-    const { pprops, aprops } = this.facts
+  #dimensions(demand: Demand): Dimension[] {
+    const { store } = this.#context
+    const { pprops, aprops, demands } = this.facts
     const all = new Set([
       ...pprops.map(({ source }) => source),
       ...aprops.flatMap((part) => part.sources),
-      ...demand.avoidSources,
+      ...demands.flatMap(({ match, avoidSources }) => [...match, ...avoidSources]),
     ])
     for (const source of demand.match) all.delete(source)
     const alike = new Map<string, string[]>()
     for (const source of all) {
       const asked = pprops.filter((part) => part.source === source).map(({ lit }) => lit)
-      const excepted = aprops.map(({ sources }) => sources.includes(source))
-      const key = `${asked.sort().join()}|${excepted.join()}|${demand.avoidSources.includes(source)}`
+      const uses = [
+        ...aprops,
+        ...demands.flatMap((one) => [{ sources: one.match }, { sources: one.avoidSources }]),
+      ]
+      const key = `${asked.sort().join()}|${uses.map(({ sources }) => sources.includes(source)).join()}`
       alike.set(key, [...(alike.get(key) ?? []), source])
     }
-    return new Map([...alike.values()].flatMap(united))
+    const patterns = [...alike.values()].flatMap(united).map(([source, sources]): Dimension => {
+      const never = sources.some((member) => demand.avoidSources.includes(member))
+      return { lit: store.atom({ op: 'pat', source }), sources, never }
+    })
+    const named = new Set(
+      demands
+        .filter((other) => other !== demand && other.keyLits.length > 0)
+        .map(({ keyLits }) => store.and(keyLits)),
+    )
+    return [
+      ...patterns,
+      ...[...named].map((lit): Dimension => ({ lit, sources: [], never: false })),
+    ]
   }
 
-  /** The inhabited sign vectors over the patterns, depth first; few matches before many. */
+  /** The inhabited sign vectors over the dimensions, depth first; few matches before many. */
   *#vectors(
-    space: {
-      readonly groups: readonly (readonly [string, readonly string[]])[]
-      readonly demand: Demand
-    },
+    space: { readonly dimensions: readonly Dimension[]; readonly origin: Lit },
     keyLits: readonly Lit[],
     matched: ReadonlySet<string>,
     at: number,
   ): Generator<{ sources: ReadonlySet<string>; keyLits: readonly Lit[] }> {
     const { store } = this.#context
-    const { groups, demand } = space
     if (!this.inhabited([store.type(STRING), this.#sightLit, ...keyLits])) return
-    const group = groups[at]
-    if (group === undefined) {
+    const dimension = space.dimensions[at]
+    if (dimension === undefined) {
       this.#classes += 1
       if (this.#classes <= classesMax) yield { sources: matched, keyLits }
-      else
-        this.doubt ??= this.#context.doubt(
-          demand.origin === TRUE ? undefined : demand.origin,
-          'too many patterns overlap',
-        )
+      else {
+        const blamed = space.origin === TRUE ? undefined : space.origin
+        this.doubt ??= this.#context.doubt(blamed, 'too many patterns overlap')
+      }
       return
     }
     if (this.#classes > classesMax) return
-    const [source, members] = group
-    const lit = store.atom({ op: 'pat', source })
+    const { lit, sources, never } = dimension
     yield* this.#vectors(space, [...keyLits, negate(lit)], matched, at + 1)
-    if (members.some((member) => demand.avoidSources.includes(member))) return
-    yield* this.#vectors(space, [...keyLits, lit], new Set([...matched, ...members]), at + 1)
+    if (never) return
+    yield* this.#vectors(space, [...keyLits, lit], new Set([...matched, ...sources]), at + 1)
   }
 
   /** Names of one class, each another. */

@@ -3,7 +3,7 @@ import type { JsonSchema } from '../../model.ts'
 import { isRisky, matches } from '../automata/match.ts'
 import { dynamicTarget, enterScope, type Scope, scopeKey } from '../evaluate.ts'
 import { members, own, pointerToken, setOwn } from '../formula/canonical.ts'
-import { refHidesSiblings, shapesOf } from '../load/dialect.ts'
+import { type Draft, refHidesSiblings, shapesOf } from '../load/dialect.ts'
 import { childPlace, resolveReference } from '../load/references.ts'
 import { type Document, type Place, subschemas } from '../load/resources.ts'
 
@@ -118,7 +118,7 @@ class Slicer {
       if (dropped.has(keyword) || !shapes.has(keyword) || this.#isIdle(keyword)) continue
       result[keyword] = this.#inner(part, keyword, value)
     }
-    const chosen = this.#document.usesUnevaluated ? withoutIf(result) : result
+    const chosen = this.#document.usesUnevaluated ? plainly(result, resource.draft) : result
     return this.#withAll(this.#withoutRisk(chosen), led)
   }
 
@@ -176,14 +176,14 @@ class Slicer {
     return withParts(schema, more)
   }
 
-  #withoutRisk(schema: Record<string, Json>): JsonObject {
+  #withoutRisk(schema: JsonObject): JsonObject {
     const pattern = own(schema, 'pattern')
     if (typeof pattern !== 'string' || !isRisky(pattern)) return schema
     const { pattern: _, ...rest } = schema
     const matching = [...this.#texts].filter((text) => matches(pattern, text))
     const others = { type: ['null', 'boolean', 'number', 'array', 'object'] }
     const texts = matching.length === 0 ? others : { anyOf: [others, { enum: matching }] }
-    return withParts(rest, [texts])
+    return withParts(rest as JsonObject, [texts])
   }
 }
 
@@ -194,13 +194,36 @@ function withParts(schema: JsonObject, parts: readonly Json[]): JsonObject {
   }
 }
 
+/** Says otherwise what Ajv loses count of when it looks for what has been evaluated. */
+function plainly(schema: Record<string, Json>, draft: Draft): JsonObject {
+  return withoutContains(withoutIf(schema), draft)
+}
+
 /** The same choice as a union: Ajv loses count of what a lone `if` or `else` evaluates. */
-function withoutIf(schema: Record<string, Json>): Record<string, Json> {
-  // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema, never awaited.
+function withoutIf(schema: JsonObject): JsonObject {
   const { if: condition, then = true, else: otherwise = true, ...rest } = schema
-  if (condition === undefined) return rest
+  if (condition === undefined) return rest as JsonObject
   const choice = {
     anyOf: [{ allOf: [condition, then] }, { allOf: [{ not: condition }, otherwise] }],
   }
-  return withParts(rest, [choice]) as Record<string, Json>
+  return withParts(rest as JsonObject, [choice])
+}
+
+/**
+ * `contains` where it evaluates nothing, and its items named beside `unevaluatedItems` where the
+ * draft says that they are evaluated: Ajv takes all items for evaluated.
+ */
+function withoutContains(schema: JsonObject, draft: Draft): JsonObject {
+  const { contains, minContains, maxContains, ...rest } = schema
+  if (contains === undefined) return schema
+  const limits = Object.entries({ contains, minContains, maxContains }).filter(
+    ([, value]) => value !== undefined,
+  )
+  const hidden = { not: { not: Object.fromEntries(limits) as JsonObject } }
+  const { unevaluatedItems } = rest
+  const counts = draft === '2020-12' && unevaluatedItems !== undefined
+  const others = counts
+    ? { ...rest, unevaluatedItems: { anyOf: [unevaluatedItems, contains] } }
+    : rest
+  return withParts(others as JsonObject, [hidden])
 }
