@@ -4,6 +4,7 @@ import { TreatyError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { mapSqliteError, withBusyRetry } from './sqlite-errors.ts'
 import type { SqliteFile } from './sqlite-file.ts'
+import { createGroupCommit } from './sqlite-group-commit.ts'
 
 /** What the primitives of the SQLite store are made of. */
 export interface SqliteAccess {
@@ -12,8 +13,10 @@ export interface SqliteAccess {
   now(): number
   /** Runs statements that change nothing. Rejects in Treaty's words. */
   read<T>(work: () => T): Promise<T>
-  /** Runs `work` in one transaction, again while another process holds the lock. */
+  /** Runs `work` in one transaction, or as a part of one with others, again while another process holds the lock. */
   write<T>(work: () => T): Promise<T>
+  /** Starts the writes that wait for the end of the turn: before the file closes. */
+  flush(): void
 }
 
 export function createSqliteAccess(
@@ -27,11 +30,20 @@ export function createSqliteAccess(
     }, options).catch((error: unknown) => {
       throw mapSqliteError(error, file.path)
     })
+  const { write, flush } = createGroupCommit(
+    (work) => retry(() => file.transaction(work)),
+    (work) => file.transaction(work),
+  )
   return {
     prepare: file.prepare,
     now: () => options.clock.now(),
-    read: retry,
-    write: (work) => retry(() => file.transaction(work)),
+    read(work) {
+      // Who reads after a write that it did not await has always seen it.
+      flush()
+      return retry(work)
+    },
+    write,
+    flush,
   }
 }
 

@@ -60,6 +60,7 @@ export async function openSqliteStore(
     counters: createSqliteCounters(access),
     backup: file.backup,
     async close() {
+      access.flush()
       if (isOwner) file.close()
     },
   }
