@@ -25,6 +25,8 @@ export interface BudgetOptions {
  */
 export class Budget {
   readonly #deadline: number
+  readonly #ampleUntil: number
+  readonly #ampleTicks: number
   readonly #monotonic: () => number
   readonly #signal: AbortSignal | undefined
   #ticks: number
@@ -32,7 +34,10 @@ export class Budget {
 
   constructor({ budgetMs, ticks, signal, monotonic = () => performance.now() }: BudgetOptions) {
     this.#monotonic = monotonic
-    this.#deadline = monotonic() + budgetMs
+    const now = monotonic()
+    this.#deadline = now + budgetMs
+    this.#ampleUntil = now + budgetMs / 10
+    this.#ampleTicks = ticks * 0.9
     this.#ticks = ticks
     this.#signal = signal
   }
@@ -50,6 +55,11 @@ export class Budget {
     this.#ticks -= 1
     if (this.#ticks <= 0) throw new BudgetSpent('the budget of steps is spent')
     this.tick(16)
+  }
+
+  /** True while hardly anything is spent: there is room for what is nice to have. */
+  get isAmple(): boolean {
+    return this.#ticks > this.#ampleTicks && this.#monotonic() < this.#ampleUntil
   }
 
   /** Looks at the clock and the signal. @throws BudgetSpent */

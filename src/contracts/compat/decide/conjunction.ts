@@ -1,3 +1,4 @@
+import type { Json } from '../../../core/json.ts'
 import { WordSearch } from '../automata/search.ts'
 import { type Scalar, scalarKey } from '../formula/canonical.ts'
 import { Disjointness } from '../formula/disjoint.ts'
@@ -45,6 +46,7 @@ interface Remembered {
 }
 
 const depthMax = 500
+const comparisonsMax = 12
 const NEVER = Number.POSITIVE_INFINITY
 
 /**
@@ -64,6 +66,7 @@ export class Solver implements Inhabiting {
   readonly #frames: Frame[] = []
   /** Keys whose emptiness is provisional, in the order in which they were found. */
   readonly #provisional: string[] = []
+  #comparisons = comparisonsMax
 
   constructor(store: Store, budget: Budget) {
     this.store = store
@@ -218,16 +221,26 @@ export class Solver implements Inhabiting {
 
   #branch(state: State, clause: readonly Lit[], atoms: readonly Signed[]): Result {
     let doubt: Result | undefined
+    let best: (Result & { kind: 'value' }) | undefined
     const facts = state.type === OBJECT && clause.length > 1 ? new ObjectFacts(atoms) : undefined
     for (const lit of clause) {
       const local = facts === undefined ? undefined : this.#local(facts, lit)
       if (local?.kind === 'empty') continue
       const next = state.clone()
       const result = next.assert(lit) ? this.#search(next) : EMPTY
-      if (result.kind === 'value') return result
       if (result.kind === 'doubt') doubt ??= result
+      if (result.kind !== 'value') continue
+      if (best === undefined || sizeOf(result.value) < sizeOf(best.value)) best = result
+      if (!this.#mayCompare(best.value)) return best
     }
-    return doubt ?? EMPTY
+    return best ?? doubt ?? EMPTY
+  }
+
+  /** Other ways to break are looked at for a smaller witness, a few of them and while it costs little. */
+  #mayCompare(value: Json): boolean {
+    if (this.#frames.length > 1 || this.#comparisons <= 0 || sizeOf(value) <= 2) return false
+    this.#comparisons -= 1
+    return this.budget.isAmple
   }
 
   /** An alternative that speaks of one member only is tried on that member, before anything is copied. */
@@ -317,4 +330,11 @@ export class Solver implements Inhabiting {
     }
     return undefined
   }
+}
+
+/** How many values there are in a value, itself included; of two texts the shorter is smaller. */
+function sizeOf(value: Json): number {
+  if (typeof value === 'string') return 1 + value.length / 1000
+  if (typeof value !== 'object' || value === null) return 1
+  return Object.values(value).reduce<number>((sum, part) => sum + sizeOf(part as Json), 1)
 }
