@@ -1,6 +1,7 @@
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { EnvelopeKind, JsonSchema } from '../model.ts'
 import { rulesKeyword } from '../rules.ts'
+import { harmfulDifferences } from './confluent.ts'
 import type { Policy, Side, ViewOptions } from './policies.ts'
 import { isRulePolicy, meaningOf, modeOf, sideOf } from './policies.ts'
 import { decide } from './question.ts'
@@ -15,7 +16,11 @@ export interface RuleBreak extends Omit<Breaking, 'witness'> {
 }
 
 /** One direction of a comparison. */
-export type DirectionVerdict = Compatible | Breaking | RuleBreak | Unknown
+export type DirectionVerdict =
+  | Compatible
+  | (Breaking & { readonly rule?: string })
+  | RuleBreak
+  | Unknown
 
 export interface CompareSchemasOptions {
   /** Default `evolvable`. */
@@ -140,8 +145,38 @@ export function directionVerdict(
 ): DirectionVerdict {
   const policy = options.policy ?? 'evolvable'
   const [a, b] = sidesOf(writes, reads, { ...options, policy })
-  const verdict = ask(a, b, options)
+  const proved = ask(a, b, options)
+  if (isRulePolicy(policy)) return ruleVerdict(harmfulDifferences(writes, reads, policy), proved)
+  const verdict = proved
   return verdict.verdict === 'compatible' ? withRules(writes, reads) : verdict
+}
+
+/** The rules decide; where the prover sees the break too, its witness goes along. */
+function ruleVerdict(
+  harmful: ReturnType<typeof harmfulDifferences>,
+  proved: Compatible | Breaking | Unknown,
+): DirectionVerdict {
+  const [first] = harmful
+  if (first === undefined) return { verdict: 'compatible' }
+  const rules = [...new Set(harmful.map(({ rule }) => rule))].join(', ')
+  if (proved.verdict === 'breaking') {
+    const reason = `${proved.reason} (${rules})`
+    return { ...proved, rule: first.rule, reason }
+  }
+  const seen = proved.verdict === 'compatible' ? ', though no message shows it' : ''
+  return {
+    verdict: 'breaking',
+    rule: first.rule,
+    schemaPointer: first.pointer,
+    instancePointer: instancePointer(first.pointer),
+    reason: `Confluent's rules refuse it: ${rules}${seen}`,
+  }
+}
+
+/** Where in the data a place of a schema is, as far as names of properties tell. */
+function instancePointer(schemaPointer: string): string {
+  const names = [...schemaPointer.matchAll(/\/properties\/([^/]+)/g)].map(([, name]) => name)
+  return names.map((name) => `/${name}`).join('')
 }
 
 /** What the prover compares: the producer's side of what is written, the reader's of what is read. */
