@@ -43,24 +43,32 @@ export function isDeepEqual(a: unknown, b: unknown, depthLeft = 1000): boolean {
   )
 }
 
-/** A text that is equal for equal scalars and distinct for distinct ones; undefined for objects and arrays. */
-function scalarText(value: unknown): string | undefined {
-  return typeof value === 'object' && value !== null ? undefined : JSON.stringify(value)
-}
+/** Arrays up to this length are compared pair by pair: cheaper than a map. */
+const pairwiseMax = 8
 
 /** Positions of two equal items, the later one first; undefined when all differ. */
 function equalPair(items: readonly unknown[]): [number, number] | undefined {
-  const scalars = new Map<string, number>()
+  if (items.length > pairwiseMax) return equalPairByMap(items)
+  for (let at = 1; at < items.length; at += 1) {
+    for (let earlier = 0; earlier < at; earlier += 1) {
+      if (isDeepEqual(items[at], items[earlier])) return [at, earlier]
+    }
+  }
+  return undefined
+}
+
+/** Scalars by a map, which tells 1 from "1" and takes 0 and -0 for one; objects and arrays among themselves. */
+function equalPairByMap(items: readonly unknown[]): [number, number] | undefined {
+  const scalars = new Map<unknown, number>()
   const others: number[] = []
   for (const [at, item] of items.entries()) {
-    const text = scalarText(item)
-    const earlier =
-      text === undefined
-        ? others.find((other) => isDeepEqual(items[other], item))
-        : scalars.get(text)
+    const isScalarItem = typeof item !== 'object' || item === null
+    const earlier = isScalarItem
+      ? scalars.get(item)
+      : others.find((other) => isDeepEqual(items[other], item))
     if (earlier !== undefined) return [at, earlier]
-    if (text === undefined) others.push(at)
-    else scalars.set(text, at)
+    if (isScalarItem) scalars.set(item, at)
+    else others.push(at)
   }
   return undefined
 }
@@ -99,8 +107,10 @@ const multipleOf: FuncKeywordDefinition = {
 
 /** Which keywords of a schema need more than Ajv's own code. Reading them costs a call, so only these get it. */
 export interface KeywordNeeds {
-  /** `const`, `enum` with objects or arrays, or `uniqueItems`: Ajv's equality calls what a message holds. */
+  /** `const` or `enum` with objects or arrays: Ajv's equality calls what a message holds. */
   readonly equality: boolean
+  /** `uniqueItems` over items that may be objects, arrays or strings. */
+  readonly distinct: boolean
   /** A `multipleOf` that is no integer: Ajv divides doubles. */
   readonly decimals: boolean
 }
@@ -112,8 +122,9 @@ export function installKeywords(ajv: Ajv, needs: KeywordNeeds): void {
     ajv.addKeyword(definition)
   }
   if (needs.decimals) replace(multipleOf as FuncKeywordDefinition & { keyword: string })
+  if (needs.distinct) replace(uniqueItems as FuncKeywordDefinition & { keyword: string })
   if (needs.equality) {
-    for (const one of [uniqueItems, constKeyword, enumKeyword]) {
+    for (const one of [constKeyword, enumKeyword]) {
       replace(one as FuncKeywordDefinition & { keyword: string })
     }
   }
@@ -123,6 +134,7 @@ export function installKeywords(ajv: Ajv, needs: KeywordNeeds): void {
 /** What a schema needs, found by looking at every object in it; may say yes where no is enough, never the reverse. */
 export function keywordNeeds(schema: unknown): KeywordNeeds {
   let equality = false
+  let distinct = false
   let decimals = false
   const todo: unknown[] = [schema]
   while (todo.length > 0) {
@@ -130,12 +142,24 @@ export function keywordNeeds(schema: unknown): KeywordNeeds {
     if (Array.isArray(node)) for (const item of node) todo.push(item)
     else if (isJsonObject(node)) {
       const { enum: choices, const: constant, uniqueItems: isUnique, multipleOf: divisor } = node
-      equality ||= isUnique === true || (typeof constant === 'object' && constant !== null)
+      distinct ||= isUnique === true && !isScalar(node.items)
+      equality ||= typeof constant === 'object' && constant !== null
       equality ||=
         Array.isArray(choices) && choices.some((one) => typeof one === 'object' && one !== null)
       decimals ||= typeof divisor === 'number'
       for (const value of Object.values(node)) todo.push(value)
     }
   }
-  return { equality, decimals }
+  return { equality, distinct, decimals }
+}
+
+/** Without `string`: Ajv keeps strings as names of an object, where `__proto__` is lost. */
+const scalarTypes: readonly unknown[] = ['number', 'integer', 'boolean', 'null']
+
+/** A schema that says itself that its instances are such scalars: Ajv then compares them rightly, without a call. */
+function isScalar(schema: unknown): boolean {
+  if (!isJsonObject(schema)) return false
+  const { type } = schema
+  if (Array.isArray(type)) return type.length > 0 && type.every((one) => scalarTypes.includes(one))
+  return scalarTypes.includes(type)
 }

@@ -295,3 +295,39 @@ describe('alternatives', () => {
     ])
   })
 })
+
+describe('uniqueItems', () => {
+  const check = (schema: object, items: readonly unknown[]) =>
+    compileSchema({ type: 'array', uniqueItems: true, ...schema }).check(items)
+  const long = Array.from({ length: 20 }, (_, at) => `item ${at}`)
+
+  it.each([
+    [
+      'strings that an object would inherit',
+      { items: { type: 'string' } },
+      ['__proto__', '__proto__'],
+    ],
+    [
+      'equal objects with another order of keys',
+      {},
+      [
+        { a: 1, b: 2 },
+        { b: 2, a: 1 },
+      ],
+    ],
+    ['zero and minus zero', { items: { type: 'number' } }, [0, -0]],
+    ['the last of many', {}, [...long, 'item 7']],
+    ['objects among many', {}, [...long, { a: [1] }, { a: [1] }]],
+  ])('finds %s', (_, schema, items) => {
+    expect(check(schema, items)).toBe(false)
+  })
+
+  it.each([
+    ['a number and its text', {}, [1, '1']],
+    ['null and its text', {}, [null, 'null']],
+    ['many', { items: { type: 'string' } }, long],
+    ['keys such as valueOf', {}, [{ valueOf: 1 }, { valueOf: 2 }]],
+  ])('lets pass %s', (_, schema, items) => {
+    expect(check(schema, items)).toBe(true)
+  })
+})
