@@ -44,6 +44,12 @@ const serving = {
     value: 'H',
     summary: 'Address to listen on; another than loopback needs server.keys. Default 127.0.0.1',
   },
+  confluentAt: {
+    kind: 'text',
+    value: 'PATH',
+    summary:
+      'Path of the Confluent-compatible API; / for clients without paths. Default /confluent',
+  },
   store,
   contracts,
   transport,

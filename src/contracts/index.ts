@@ -72,6 +72,7 @@ export type {
   Upcast,
   Waiver,
 } from './model.ts'
+export { consumerViews } from './needs.ts'
 export type { PackName } from './pack.ts'
 export { loadPack, packFolder, packNames } from './pack.ts'
 export { placeInFile } from './place-in-file.ts'

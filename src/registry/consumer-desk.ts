@@ -1,5 +1,5 @@
 import type { Consumer, Contract } from '../contracts/index.ts'
-import { contractToSource, satisfies } from '../contracts/index.ts'
+import { consumerViews, contractToSource, satisfies } from '../contracts/index.ts'
 import { isTreatyError, TreatyError } from '../core/errors.ts'
 import type { JsonObject } from '../core/json.ts'
 import { isJsonObject, toPointer } from '../core/json.ts'
@@ -8,7 +8,6 @@ import { type ContractDesk, noContract } from './contract-desk.ts'
 import { contractFrom } from './contract-document.ts'
 import type { Ledger } from './ledger.ts'
 import type { ConsumerPush, ConsumerRegistration, Registry } from './model.ts'
-import { needsView } from './needs-view.ts'
 import { keyOf, type RegistryState } from './state.ts'
 
 /** Consumers that register themselves, from repositories of their own. */
@@ -32,7 +31,7 @@ export function createConsumerDesk(
         ...(environment === undefined ? {} : { environment }),
         since: consumer.since ?? base.version,
         entry: entryOf(base, consumer),
-        views: viewsOf(base, consumer),
+        views: consumerViews(consumer, base) as unknown as JsonObject,
       } as const
       const key = keyOf(contract, name, version)
       return ledger.change((state) => {
@@ -110,13 +109,4 @@ function entryOf(base: Contract, consumer: Consumer): JsonObject {
   const { consumers } = contractToSource({ ...base, consumers: { [consumer.name]: consumer } })
   const entry = isJsonObject(consumers) ? consumers[consumer.name] : undefined
   return isJsonObject(entry) ? entry : {}
-}
-
-function viewsOf(base: Contract, consumer: Consumer): JsonObject {
-  return Object.fromEntries(
-    Object.entries(consumer.events).flatMap(([event, needs]) => {
-      const definition = base.events[event]
-      return definition ? [[event, needsView(definition.schema, needs)]] : []
-    }),
-  )
 }

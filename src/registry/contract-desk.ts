@@ -24,6 +24,7 @@ export type ContractDesk = MessageSearch &
     | 'register'
     | 'registerSource'
     | 'check'
+    | 'checkSource'
     | 'contract'
     | 'version'
     | 'versions'
@@ -43,10 +44,6 @@ export interface ContractDeskOptions {
 export function createContractDesk(options: ContractDeskOptions): ContractDesk {
   const { ledger, documents } = options
   const history = createHistoryJudge(options)
-
-  async function find(id: string, version: string): Promise<VersionState | undefined> {
-    return versionIn(await ledger.read(), id, version)
-  }
 
   async function register(contract: Contract, by: string): Promise<Registered> {
     const { id, version } = contract
@@ -75,19 +72,38 @@ export function createContractDesk(options: ContractDeskOptions): ContractDesk {
     })
   }
 
+  async function check(contract: Contract): Promise<readonly Finding[]> {
+    const state = await ledger.read()
+    const { hash } = documentOf(contract)
+    const known = state.contracts.get(contract.id)?.get(contract.version)
+    if (known && known.hash !== hash) throw exists(known, hash)
+    const findings = known ? [] : await history.judge(state, contract)
+    if (hasErrors(findings)) throw incompatible(contract, findings)
+    return findings
+  }
+
   return {
     ...createMessageSearch(ledger, documents),
+    ...createVersionReading(ledger, documents),
     register,
     registerSource: async (source, by) => register(contractFrom(source), by),
-    async check(contract) {
-      const state = await ledger.read()
-      const { hash } = documentOf(contract)
-      const known = state.contracts.get(contract.id)?.get(contract.version)
-      if (known && known.hash !== hash) throw exists(known, hash)
-      const findings = known ? [] : await history.judge(state, contract)
-      if (hasErrors(findings)) throw incompatible(contract, findings)
-      return findings
-    },
+    check,
+    checkSource: async (source) => check(contractFrom(source)),
+    review: (review, by) => recordReview(ledger, review, by),
+  }
+}
+
+type VersionReading = Pick<
+  ContractDesk,
+  'contract' | 'version' | 'versions' | 'latest' | 'byHash' | 'source'
+>
+
+function createVersionReading(
+  ledger: Ledger<RegistryState, StoredChange>,
+  documents: Documents,
+): VersionReading {
+  const find = async (id: string, version: string) => versionIn(await ledger.read(), id, version)
+  return {
     async contract(id, version) {
       const found = await find(id, version)
       const contract = found && (await documents.contract(found.hash))
@@ -113,7 +129,6 @@ export function createContractDesk(options: ContractDeskOptions): ContractDesk {
       return found && publicVersion(found)
     },
     source: (hash) => documents.source(hash),
-    review: (review, by) => recordReview(ledger, review, by),
   }
 }
 

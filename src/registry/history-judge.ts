@@ -86,7 +86,7 @@ function once(findings: readonly Finding[]): readonly Finding[] {
 /** A break that those whom it hurts have agreed to goes through as a warning. */
 function waived(finding: Finding, waivers: readonly Waiver[], today: string): Finding {
   if (finding.severity !== 'error') return finding
-  const rule = finding.code === 'COMPATIBILITY_UNKNOWN' ? 'unknown-verdict' : 'breaking-change'
+  const rule = ruleOf(finding.code)
   const waiver = waivers.find(
     ({ rule: named, at, expires }) =>
       named === rule && expires >= today && (at === undefined || covers(at, finding)),
@@ -98,6 +98,13 @@ function waived(finding: Finding, waivers: readonly Waiver[], today: string): Fi
     severity: 'warning',
     message: `${finding.message} (waived by ${approvedBy} until ${expires}: ${reason})`,
   }
+}
+
+/** The rule of the gate that a finding falls under. */
+function ruleOf(code: string): string | undefined {
+  if (code === 'VERDICT_UNKNOWN') return 'unknown-verdict'
+  if (code === 'CONSUMER_BROKEN') return 'consumer-impact'
+  return code === 'BREAKING_CHANGE' ? 'breaking-change' : undefined
 }
 
 /** `at` is a pointer, a pointer after a file's name, or the name of an event. */

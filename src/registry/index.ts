@@ -1,6 +1,7 @@
 /** Who agreed to what, and what runs where: versions, environments, deployments, registrations. */
 
 export type { Change, ContractFacts, MessageSummary } from './changes.ts'
+export { comparingJudge } from './comparing-judge.ts'
 export { type ContractDocument, contractFrom, documentOf } from './contract-document.ts'
 export type { Recorded } from './ledger.ts'
 export type {
@@ -19,6 +20,18 @@ export type {
   Registry,
   ReviewInput,
 } from './model.ts'
-export { needsView } from './needs-view.ts'
 export { openRegistry, type RegistryOptions } from './registry.ts'
-export { subsetJudge } from './subset-judge.ts'
+export {
+  type CompatibilityLevel,
+  compatibilityLevels,
+  type IdentifiedSchema,
+  type Mode,
+  type SchemaInput,
+  type SchemaReference,
+  type SubjectConfig,
+  type SubjectJudge,
+  type SubjectVersion,
+} from './subjects/model.ts'
+export { parseSubject, type SubjectName } from './subjects/names.ts'
+export { type ProtocolCode, protocolCode, protocolCodes } from './subjects/refusal.ts'
+export { type ListFilter, openSubjects, type Subjects } from './subjects/subjects.ts'

@@ -120,6 +120,8 @@ export interface Registry {
   registerSource(source: JsonObject, by: string): Promise<Registered>
   /** What registering would come to, without doing it. @throws as {@link register} */
   check(contract: Contract): Promise<readonly Finding[]>
+  /** As {@link check}, from the shape of a contract file. @throws CONTRACT_INVALID also */
+  checkSource(source: JsonObject): Promise<readonly Finding[]>
   /** The contract itself. `latest` is the highest release, or the highest pre-release where there is none. */
   contract(id: string, version: string): Promise<Contract | undefined>
   version(id: string, version: string): Promise<ContractVersion | undefined>

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { Store } from '../store/index.ts'
 import type { StoredChange } from './changes.ts'
+import { comparingJudge } from './comparing-judge.ts'
 import { createConsumerDesk } from './consumer-desk.ts'
 import { createContractDesk } from './contract-desk.ts'
 import { createDeploymentDesk } from './deployment-desk.ts'
@@ -8,10 +9,9 @@ import { openDocuments } from './documents.ts'
 import { openLedger } from './ledger.ts'
 import type { CompatibilityJudge, Registry } from './model.ts'
 import { applyChange, emptyState, type RegistryState } from './state.ts'
-import { subsetJudge } from './subset-judge.ts'
 
 export interface RegistryOptions {
-  /** Default: the prover, event by event. */
+  /** Default: the comparison of contracts, by proof. */
   readonly judge?: CompatibilityJudge
   /** Decides when waivers expire. */
   readonly clock?: Pick<Clock, 'now'>
@@ -29,7 +29,7 @@ export function openRegistry(store: Store, options: RegistryOptions = {}): Regis
     apply: applyChange,
   })
   const documents = openDocuments(store)
-  const { judge = subsetJudge, clock = systemClock } = options
+  const { judge = comparingJudge, clock = systemClock } = options
   const contracts = createContractDesk({ ledger, documents, judge, clock })
   return {
     ...contracts,

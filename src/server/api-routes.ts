@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { TreatyError } from '../core/errors.ts'
 import type { Bus, BusStats, EventCounts } from '../messaging/index.ts'
-import { contractBody, contractHash, contractSummary } from './contract-view.ts'
+import { contractBody, contractHash, contractSummary, versionSummary } from './contract-view.ts'
 import { deadDetail, deadSummary } from './dead-view.ts'
 import { answers, pageQuery, pathParams } from './route-schemas.ts'
 import { busOf, type ServerState } from './state.ts'
@@ -165,9 +165,18 @@ function registerContracts(app: FastifyInstance, state: ServerState): void {
     '/api/contracts',
     {
       config: read,
-      schema: { summary: 'The contracts that are loaded', response: { 200: answers.contracts } },
+      schema: {
+        summary:
+          'The contracts that are loaded, and the latest version of each other that is registered',
+        response: { 200: answers.contracts },
+      },
     },
-    async () => ({ items: state.contracts.map(contractSummary) }),
+    async () => {
+      const ids = new Set(state.contracts.map(({ id }) => id))
+      const registered = (await state.registry?.latest()) ?? []
+      const others = registered.filter(({ id }) => !ids.has(id))
+      return { items: [...state.contracts.map(contractSummary), ...others.map(versionSummary)] }
+    },
   )
   app.get<{ Params: { id: string; version: string } }>(
     '/api/contracts/:id/versions/:version',
@@ -184,9 +193,11 @@ function registerContracts(app: FastifyInstance, state: ServerState): void {
         ({ id, version }) => id === params.id && version === params.version,
       )
       if (contract) return { ...contractBody(contract), hash: contractHash(contract) }
+      const registered = await state.registry?.contract(params.id, params.version)
+      if (registered) return { ...contractBody(registered), hash: contractHash(registered) }
       throw new TreatyError(
         'CONTRACT_NOT_FOUND',
-        `no contract \`${params.id}\` of version ${params.version} is loaded`,
+        `no contract \`${params.id}\` of version ${params.version} is loaded or registered`,
         {
           hint: 'List what there is with GET /api/contracts.',
           details: { id: params.id, version: params.version },

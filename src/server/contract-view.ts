@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
-import type { Contract } from '../contracts/index.ts'
+import { type Contract, contractDigest } from '../contracts/index.ts'
+import type { ContractVersion } from '../registry/index.ts'
 
 /** A contract in lists: enough to choose one, without schemas. */
 export interface ContractSummary {
@@ -19,19 +19,13 @@ export interface ContractSummary {
 
 const hashes = new WeakMap<Contract, string>()
 
-/** `sha256:` and the digest of the contract with its keys in order, without the places of its files. */
+/** {@link contractDigest}, computed once for each contract. */
 export function contractHash(contract: Contract): string {
   const known = hashes.get(contract)
   if (known) return known
-  const text = JSON.stringify(contractBody(contract), (_, value: unknown) => sorted(value))
-  const hash = `sha256:${createHash('sha256').update(text).digest('hex')}`
+  const hash = contractDigest(contract)
   hashes.set(contract, hash)
   return hash
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** The contract as the API gives it: all that was agreed; paths of the machine that serves it stay here. */
@@ -58,8 +52,8 @@ function mapValues<In, Out>(
 }
 
 /** Path of one version in the API. */
-export function contractPath(contract: Contract): string {
-  return `/api/contracts/${encodeURIComponent(contract.id)}/versions/${encodeURIComponent(contract.version)}`
+export function contractPath({ id, version }: Pick<Contract, 'id' | 'version'>): string {
+  return `/api/contracts/${encodeURIComponent(id)}/versions/${encodeURIComponent(version)}`
 }
 
 export function contractSummary(contract: Contract): ContractSummary {
@@ -75,5 +69,25 @@ export function contractSummary(contract: Contract): ContractSummary {
     producers: Object.keys(contract.producers),
     consumers: Object.keys(contract.consumers),
     href: contractPath(contract),
+  }
+}
+
+/** A registered version as the same lists show it. */
+export function versionSummary(version: ContractVersion): ContractSummary {
+  const { messages, owner = null } = version
+  const names = (kind: 'event' | 'command') =>
+    messages.filter((message) => message.kind === kind).map(({ name }) => name)
+  return {
+    id: version.id,
+    version: version.version,
+    status: version.status,
+    purpose: version.purpose,
+    owner,
+    hash: version.hash,
+    events: names('event'),
+    commands: names('command'),
+    producers: version.producers,
+    consumers: version.consumers,
+    href: contractPath(version),
   }
 }

@@ -27,10 +27,17 @@ export interface GuardOptions {
 /** Decides whether a request may go on; pure, so that each rule is tested without a socket. */
 export interface Guard {
   /**
+   * `programs`: also takes what no page can send, without a key, so that programs which know nothing of keys or origins can
+   * call. Pages always name themselves: by `Origin` or `Sec-Fetch-Site`.
+   *
    * @throws HOST_REFUSED · ORIGIN_REFUSED · UNAUTHENTICATED · SCOPE_MISSING
    * @returns The name of the key, where one was used.
    */
-  admit(presented: Presented, access: RouteAccess): string | undefined
+  admit(
+    presented: Presented,
+    access: RouteAccess,
+    options?: { programs?: boolean },
+  ): string | undefined
 }
 
 const loopbackNames = new Set(['localhost', '127.0.0.1', '::1'])
@@ -77,10 +84,10 @@ export function createGuard(options: GuardOptions): Guard {
     return match?.[1]?.toLowerCase() === presented.host?.toLowerCase()
   }
 
-  function checkOrigin(presented: Presented, hasKey: boolean): void {
+  function checkOrigin(presented: Presented, mayChange: boolean): void {
     const isForeignPage = presented.origin !== undefined && !isSameOrigin(presented)
     const changesState = !safeMethods.has(presented.method)
-    if (!isForeignPage && (!changesState || hasKey || isSameOrigin(presented))) return
+    if (!isForeignPage && (!changesState || mayChange || isSameOrigin(presented))) return
     throw new TreatyError(
       'ORIGIN_REFUSED',
       isForeignPage
@@ -90,14 +97,16 @@ export function createGuard(options: GuardOptions): Guard {
   }
 
   return {
-    admit(presented, access) {
+    admit(presented, access, { programs = false } = {}) {
       checkHost(presented.host)
       const text = presentedKey(presented)
       const known = text === undefined ? undefined : options.keys.find(text)
       if (text !== undefined && options.keys.size > 0 && !known && access !== 'open') {
         throw new TreatyError('UNAUTHENTICATED', 'the API key is not known')
       }
-      checkOrigin(presented, known !== undefined)
+      const isProgram =
+        programs && presented.origin === undefined && presented.fetchSite === undefined
+      checkOrigin(presented, known !== undefined || isProgram)
       if (access === 'open' || options.keys.size === 0) return known?.name
       if (!known) throw new TreatyError('UNAUTHENTICATED', 'this needs an API key')
       if (!known.scopes.has(access)) {
@@ -116,5 +125,9 @@ export function createGuard(options: GuardOptions): Guard {
 
 function presentedKey(presented: Presented): string | undefined {
   if (presented.apiKey) return presented.apiKey
-  return /^Bearer +(\S+)$/i.exec(presented.authorization ?? '')?.[1]
+  const [, scheme, text = ''] = /^(Bearer|Basic) +(\S+)$/i.exec(presented.authorization ?? '') ?? []
+  if (scheme?.toLowerCase() !== 'basic') return scheme === undefined ? undefined : text
+  // Clients of schema registries know user and password: the key is the password.
+  const pair = Buffer.from(text, 'base64').toString('utf8')
+  return pair.includes(':') ? pair.slice(pair.indexOf(':') + 1) : undefined
 }

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { catalogEntry, type ErrorCode, errorCatalog, TreatyError } from '../core/errors.ts'
 import { contractHash, contractPath } from './contract-view.ts'
 import { errorPage, homePage, pagePolicy } from './home.ts'
@@ -7,8 +6,10 @@ import { groupMetrics, ledgerMetrics, requestMetrics } from './metrics.ts'
 import type { OpenApiDocument } from './openapi.ts'
 import { codeTitle } from './problem.ts'
 import { exposition, expositionContentType } from './prometheus.ts'
+import { schemaPath } from './registry-schema-routes.ts'
 import { answers, pathParams } from './route-schemas.ts'
 import type { ServerState } from './state.ts'
+import { sendTagged } from './tagged.ts'
 
 /** What runs the server rather than uses it: health, metrics, descriptions of itself. */
 export function registerOperation(
@@ -86,7 +87,7 @@ function registerDescriptions(
   app.get(
     '/openapi.json',
     { config: { access: 'read' }, schema: { summary: 'This description, as OpenAPI 3.1' } },
-    async (request, reply) => sendTagged(request, reply, JSON.stringify(openApi())),
+    async (request, reply) => sendTagged(request, reply, { body: JSON.stringify(openApi()) }),
   )
   app.get(
     '/.well-known/treaty',
@@ -98,29 +99,43 @@ function registerDescriptions(
       },
     },
     async (request, reply) => {
-      const contracts = state.contracts.map((contract) => ({
-        id: contract.id,
-        version: contract.version,
-        status: contract.status,
-        hash: contractHash(contract),
-        href: contractPath(contract),
-      }))
-      return sendTagged(request, reply, JSON.stringify({ treaty: 1, contracts }))
+      const body = JSON.stringify({ treaty: 1, contracts: await discovered(state) })
+      return sendTagged(request, reply, { body })
     },
   )
 }
 
-/** JSON with a strong validator, so that who asks again gets 304 and no body. @see RFC 9110 section 13.1.2 */
-function sendTagged(request: FastifyRequest, reply: FastifyReply, body: string): FastifyReply {
-  const tag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`
-  reply
-    .header('etag', tag)
-    .header('cache-control', 'no-cache')
-    .type('application/json; charset=utf-8')
-  const known = (request.headers['if-none-match'] ?? '')
-    .split(',')
-    .map((part) => part.trim().replace(/^W\//, ''))
-  return known.includes(tag) || known.includes('*') ? reply.code(304).send() : reply.send(body)
+/** What runs here, and what is registered beside it: enough to fetch any schema without knowing more. */
+async function discovered(state: ServerState) {
+  const loaded = state.contracts.map((contract) => ({
+    id: contract.id,
+    version: contract.version,
+    status: contract.status,
+    hash: contractHash(contract),
+    href: contractPath(contract),
+    schemas: schemaPaths(
+      [...Object.values(contract.events), ...Object.values(contract.commands)],
+      contract.version,
+    ),
+  }))
+  const ids = new Set(loaded.map(({ id }) => id))
+  const registered = (await state.registry?.latest()) ?? []
+  const others = registered
+    .filter(({ id }) => !ids.has(id))
+    .map(({ id, version, status, hash, messages }) => ({
+      id,
+      version,
+      status,
+      hash,
+      href: contractPath({ id, version }),
+      schemas: schemaPaths(messages, version),
+    }))
+  return [...loaded, ...others]
+}
+
+/** Message type → path of its schema. */
+function schemaPaths(messages: readonly { name: string }[], version: string) {
+  return Object.fromEntries(messages.map(({ name }) => [name, schemaPath(name, version)]))
 }
 
 function registerPages(app: FastifyInstance, state: ServerState): void {

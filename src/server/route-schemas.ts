@@ -205,7 +205,14 @@ export const answers = {
     treaty: { const: 1 },
     contracts: {
       type: 'array',
-      items: object({ id: text, version: text, status: text, hash: text, href: text }),
+      items: object({
+        id: text,
+        version: text,
+        status: text,
+        hash: text,
+        href: text,
+        schemas: { type: 'object', additionalProperties: text },
+      }),
     },
   }),
 } as const satisfies Record<string, JsonObject>

@@ -6,15 +6,19 @@ import { createIdSource } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import { limits } from '../core/limits.ts'
 import type { Bus } from '../messaging/index.ts'
+import { openRegistry, openSubjects, type Registry } from '../registry/index.ts'
+import type { Store } from '../store/index.ts'
 import { registerApi } from './api-routes.ts'
-import { createGuard, isLoopback, type Presented, type RouteAccess } from './guard.ts'
+import { registerFacade } from './confluent/facade.ts'
+import { createGuard, type Guard, isLoopback, type Presented, type RouteAccess } from './guard.ts'
 import { type ApiKey, createKeyRing } from './keys.ts'
 import { createProcessMetrics } from './metrics.ts'
 import { openApiDocument, type RouteRecord } from './openapi.ts'
 import { registerOperation } from './operation-routes.ts'
 import { asTreatyError, problemContentType, toProblem } from './problem.ts'
 import { createHistogram } from './prometheus.ts'
-import type { ServerState } from './state.ts'
+import { registerRegistryRoutes } from './registry-routes.ts'
+import { type ServerState, subjectsOf } from './state.ts'
 
 export interface ServerOptions {
   /** Absent: the server says that it is not ready until {@link Server.attach} gives it one. */
@@ -35,6 +39,8 @@ export interface ServerOptions {
   readonly headerBytesMax?: number
   /** Milliseconds within which a request must have arrived whole. Default 30 000. */
   readonly requestTimeoutMs?: number
+  /** Where the Confluent-compatible facade is; `/` for clients that cannot take a path. Default `/confluent`. */
+  readonly confluentAt?: string
   /** Version of the package, for people. */
   readonly version?: string
   /** Told of what nobody foresaw; the client learns the request id only. */
@@ -51,6 +57,8 @@ export interface Server {
   listen(): Promise<string>
   /** From now on answers come from this bus. */
   attach(bus: Bus, contracts?: readonly Contract[]): void
+  /** From now on the registry and the facade answer from this store. It is not closed with the server. */
+  attachStore(store: Store): Registry
   /** From now on it is not ready. */
   detach(): void
   /** Answers what has begun, then frees the port. Safe to call twice. */
@@ -61,6 +69,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a request needs; absent: `read`. */
     access?: RouteAccess
+    /** True where programs may change state without a key, as long as no page can. */
+    programs?: boolean
   }
   interface FastifySchema {
     /** One sentence for the OpenAPI document. */
@@ -95,6 +105,8 @@ export function createServer(options: ServerOptions): Server {
   const state: ServerState = {
     bus: options.bus,
     contracts: options.contracts ?? options.bus?.contracts ?? [],
+    registry: undefined,
+    subjects: undefined,
     clock,
     version: options.version ?? '0.0.0',
     process: createProcessMetrics(clock, options.version ?? '0.0.0'),
@@ -102,19 +114,11 @@ export function createServer(options: ServerOptions): Server {
   }
   const app = createApp(options)
   const guard = createGuard({ host, allowedHosts: options.allowedHosts ?? [], keys })
-  app.addHook('onRequest', async (request, reply) => {
-    setSafetyHeaders(request, reply)
-    guard.admit(presented(request), request.routeOptions.config.access ?? 'read')
-  })
-  app.addHook('onResponse', async (request, reply) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    state.requests.observe(
-      { method: request.method, route, status: String(reply.statusCode) },
-      reply.elapsedTime / 1000,
-    )
-  })
+  addHooks(app, state, guard)
   const routes = collectRoutes(app)
   registerApi(app, state)
+  registerRegistryRoutes(app, state)
+  registerFacade(app, { subjects: () => subjectsOf(state) }, facadePath(options))
   registerOperation(app, state, () => openApiDocument(routes, state.version, keys.size > 0))
   answerErrors(app, routes, options)
 
@@ -133,6 +137,11 @@ export function createServer(options: ServerOptions): Server {
       state.bus = bus
       state.contracts = contracts ?? bus.contracts
     },
+    attachStore(store) {
+      state.subjects = openSubjects(store)
+      state.registry = openRegistry(store, { clock })
+      return state.registry
+    },
     detach() {
       state.bus = undefined
     },
@@ -142,6 +151,31 @@ export function createServer(options: ServerOptions): Server {
       return closing
     },
   }
+}
+
+/** What every request goes through: safe headers, the guard, the clock. */
+function addHooks(app: FastifyInstance, state: ServerState, guard: Guard): void {
+  app.addHook('onRequest', async (request, reply) => {
+    setSafetyHeaders(request, reply)
+    const { access = 'read', programs = false } = request.routeOptions.config
+    request.keyName = guard.admit(presented(request), access, { programs }) ?? ''
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    state.requests.observe(
+      { method: request.method, route, status: String(reply.statusCode) },
+      reply.elapsedTime / 1000,
+    )
+  })
+}
+
+/** Begins with a slash and does not end with one, but for the root. */
+function facadePath({ confluentAt = '/confluent' }: ServerOptions): string {
+  const path = `/${confluentAt.replaceAll(/^\/+|\/+$/g, '')}`
+  if (/^(?:\/[\w.~-]+)*$|^\/$/.test(path)) return path
+  throw new TreatyError('OPTION_INVALID', `\`${confluentAt}\` is no path for the facade`, {
+    hint: 'Use a path such as /confluent, or / alone.',
+  })
 }
 
 function createApp(options: ServerOptions): FastifyInstance {
@@ -163,6 +197,7 @@ function createApp(options: ServerOptions): FastifyInstance {
       void sendProblem(reply, asTreatyError(error), request.id)
     },
   })
+  app.decorateRequest('keyName', '')
   // The schemas of answers describe; cutting an answer down to its schema would hide what the schema forgot.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   return app

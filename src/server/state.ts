@@ -2,6 +2,7 @@ import type { Contract } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import type { Bus } from '../messaging/index.ts'
+import type { Registry, Subjects } from '../registry/index.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Histogram } from './prometheus.ts'
 
@@ -9,6 +10,10 @@ import type { Histogram } from './prometheus.ts'
 export interface ServerState {
   bus: Bus | undefined
   contracts: readonly Contract[]
+  /** Who agreed to what; absent while no store is attached. */
+  registry: Registry | undefined
+  /** The model behind the Confluent-compatible facade. */
+  subjects: Subjects | undefined
   readonly clock: Clock
   /** Version of the package. */
   readonly version: string
@@ -20,4 +25,16 @@ export interface ServerState {
 export function busOf(state: ServerState): Bus {
   if (state.bus) return state.bus
   throw new TreatyError('NOT_READY', 'the bus is not open yet')
+}
+
+/** @throws NOT_READY while no store is attached */
+export function registryOf(state: ServerState): Registry {
+  if (state.registry) return state.registry
+  throw new TreatyError('NOT_READY', 'the registry is not open yet')
+}
+
+/** @throws NOT_READY while no store is attached */
+export function subjectsOf(state: ServerState): Subjects {
+  if (state.subjects) return state.subjects
+  throw new TreatyError('NOT_READY', 'the registry is not open yet')
 }

@@ -30,6 +30,8 @@ export interface StartPlan {
   readonly port: number
   readonly keys: readonly ApiKey[]
   readonly allowedHosts: readonly string[]
+  /** Path of the Confluent-compatible facade. */
+  readonly confluentAt: string
   readonly programs: readonly ServiceProgram[]
   /** Absolute paths of handler modules. */
   readonly handlers: readonly string[]
@@ -46,6 +48,7 @@ const drainMsDefault = 10_000
 export interface StoreArguments {
   readonly store?: string
   readonly transport?: string
+  readonly confluentAt?: string
 }
 
 /**
@@ -86,6 +89,7 @@ export async function makePlan(
       ...(key.key === undefined ? {} : { key: new Secret(key.key, context.reveal(key.key)) }),
     })),
     allowedHosts: settings.server.allowedHosts,
+    confluentAt: args.confluentAt ?? '/confluent',
     programs: programs.map(({ env, ...program }) => ({
       ...program,
       environment: {

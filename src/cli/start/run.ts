@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { SettledEvent } from '../../messaging/index.ts'
+import type { Registry } from '../../registry/index.ts'
 import { createServer, type Server } from '../../server/index.ts'
 import type { CommandContext, CommandResult } from '../command.ts'
 import { projectContracts } from '../project.ts'
@@ -17,6 +18,7 @@ import {
 } from './lines.ts'
 import { makePlan, type StartPlan, type StoreArguments } from './plan.ts'
 import { createModuleReloader, watchFiles } from './reload.ts'
+import { openServedRegistry, registerAll, type ServedRegistry } from './served-registry.ts'
 import { openSession, type Session } from './session.ts'
 import { createStatusLine, type StatusTarget } from './status-line.ts'
 import { putAside, storeFile } from './store-file.ts'
@@ -61,6 +63,7 @@ export async function run(
     port: plan.port,
     keys: plan.keys,
     allowedHosts: plan.allowedHosts,
+    confluentAt: plan.confluentAt,
     clock: context.clock,
     version: options.version,
     onUnforeseen: (error, id) => say.line('server', `request ${id}: ${errorMessage(error.cause)}`),
@@ -144,6 +147,7 @@ class Runner {
   readonly #over = new AbortController()
   readonly #supervisor: Supervisor
   #session: Session | undefined
+  #registry: ServedRegistry | undefined
   #feedsAreDone = false
   #toldPlace = false
   #watching: Promise<void> = Promise.resolve()
@@ -171,6 +175,9 @@ class Runner {
     }
     this.#session = await this.#open(plan)
     server.attach(this.#session.bus)
+    this.#registry = await openServedRegistry(plan, this.#context.clock)
+    const registry = server.attachStore(this.#registry.store)
+    await this.#registerContracts(registry)
     const watcher = this.#createWatcher()
     const elapsedMs = Math.round(this.#context.clock.monotonic() - startedAt)
     const { contracts } = this.#session.bus
@@ -183,6 +190,17 @@ class Runner {
     this.#watching = watcher.run()
     this.#feed(this.#session)
     if (this.#options.command === 'dev') this.#watchFiles(plan)
+  }
+
+  /** What was edited while a contract is worked on, without a new version, is told in one line and stops nothing. */
+  async #registerContracts(registry: Registry): Promise<void> {
+    const { say } = this.#parts
+    if (this.#options.command === 'dev' || !this.#session) return
+    for (const problem of await registerAll(registry, this.#session.bus.contracts)) {
+      say.line('registry', (style) => `${style.yellow(style.symbols.warn)} ${problem}`, {
+        text: problem,
+      })
+    }
   }
 
   untilStopped(): Promise<void> {
@@ -209,6 +227,7 @@ class Runner {
     this.#over.abort()
     await this.#watching
     await server.close()
+    await this.#registry?.close()
     await say.flush()
   }
 

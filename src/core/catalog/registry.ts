@@ -20,21 +20,13 @@ export const registryCodes = {
     fix: 'Mend what the findings name, raise the major version, or have the break waived by those whom it hurts.',
     example: 'version: 2.4.0   # total.amount was an integer in 2.3.0 and is a string now',
   },
-  COMPATIBILITY_BROKEN: {
-    exitCode: 3,
-    status: 409,
+  EVENT_NOT_REGISTERED: {
+    exitCode: 4,
+    status: 404,
     retryable: false,
-    meaning: 'A message that one version permits is refused by the other; the witness is one.',
-    fix: 'Take the change back, add a new field instead, or raise the major version.',
-    example: 'total: { type: string }   # was: { type: integer }',
-  },
-  COMPATIBILITY_UNKNOWN: {
-    exitCode: 3,
-    status: 409,
-    retryable: false,
-    meaning:
-      'Whether the versions go together could be neither proved nor refuted; the finding names keyword and reason.',
-    fix: 'Write the schema more simply at the place that is named, or raise the major version.',
+    meaning: 'No registered contract has an event or command of this name, version or $id.',
+    fix: 'List them with GET /api/events.',
+    example: 'curl http://127.0.0.1:4400/api/schemas/order.place',
   },
   ENVIRONMENT_NOT_FOUND: {
     exitCode: 4,
@@ -73,13 +65,21 @@ export const registryCodes = {
       'The registry was written by a newer Treaty, and holds changes that this one cannot read.',
     fix: 'Install the newer Treaty, or use another store.',
   },
-  REGISTRY_REFUSED: {
+  REGISTRY_UNAVAILABLE: {
     exitCode: 6,
     status: 502,
     retryable: true,
     meaning:
       'The registry at the URL could not be reached, or answered with something else than it should.',
-    fix: 'Check the URL with: curl URL/health',
+    fix: 'Check the URL, and that the server there is up: its /health says so.',
     example: 'treaty contract push --to http://127.0.0.1:1',
+  },
+  SUBJECT_REFUSED: {
+    exitCode: 5,
+    status: 422,
+    retryable: false,
+    meaning:
+      'The Confluent-compatible facade refused a call; `errorCode` in the details is the code that its clients know.',
+    fix: 'Look the code up in the documentation of the Schema Registry API.',
   },
 } as const satisfies Record<string, CatalogEntry>
