@@ -1,0 +1,43 @@
+// The door `treatyjs/http`: calls to neighbours, and the policies around them, each usable alone.
+export {
+  type Breaker,
+  type BreakerOptions,
+  type BreakerSnapshot,
+  createBreaker,
+} from './resilience/breaker.ts'
+export { type Bulkhead, type BulkheadOptions, createBulkhead } from './resilience/bulkhead.ts'
+export { type ComposedPolicy, compose } from './resilience/compose.ts'
+export {
+  createDependency,
+  createDependencyRegistry,
+  type Dependency,
+  type DependencyRegistry,
+  type DependencySnapshot,
+  type ResilienceContext,
+  type ResilienceOptions,
+} from './resilience/dependencies.ts'
+export { createFallback, type Fallback, type FallbackOptions } from './resilience/fallback.ts'
+export { createHedge, type HedgeOptions } from './resilience/hedge.ts'
+export type {
+  BreakerState,
+  Policy,
+  PolicyKind,
+  ResilienceEvent,
+  Work,
+} from './resilience/policy.ts'
+export {
+  type AcquireOptions,
+  createRateLimiter,
+  type RateFeedback,
+  type RateLimiter,
+  type RateLimiterOptions,
+  type RateLimiterSnapshot,
+} from './resilience/rate-limiter.ts'
+export { createRetry, type RetryOptions } from './resilience/retry.ts'
+export {
+  createRetryBudget,
+  type RetryBudget,
+  type RetryBudgetOptions,
+} from './resilience/retry-budget.ts'
+export { CallScope, type Degraded, type RunOptions } from './resilience/scope.ts'
+export { createDeadline, createTimeout, type TimeLimitOptions } from './resilience/time-limit.ts'
