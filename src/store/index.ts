@@ -1,4 +1,22 @@
-export { openStore, sqlitePath } from './open-store.ts'
+export type { MigrationReport } from './migration-report.ts'
+export {
+  migrateStore,
+  type OpenStoreOptions,
+  openStore,
+  sqlitePath,
+  storeName,
+} from './open-store.ts'
+export { openPostgresStore, type PostgresStoreOptions } from './postgres.ts'
+export {
+  openPostgresAccess,
+  type PostgresAccess,
+  type PostgresAccessOptions,
+  type Query,
+} from './postgres-access.ts'
+export { loadPostgresDriver } from './postgres-driver.ts'
+export { mapPostgresError, postgresFate } from './postgres-errors.ts'
+export { migratePostgres, type PostgresMigrations } from './postgres-migrations.ts'
+export { isPostgresUrl } from './postgres-url.ts'
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite.ts'
 export type { Durability } from './sqlite-connect.ts'
 export { type BusyOptions, isStorageError, mapSqliteError, withBusyRetry } from './sqlite-errors.ts'

@@ -1,4 +1,5 @@
-import { afterPrefix, checkKey, type SqliteAccess } from './sqlite-access.ts'
+import { afterPrefix, checkKey } from './keys.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { CounterStore } from './store.ts'
 
 /** The migration that makes the table of this file. */

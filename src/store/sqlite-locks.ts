@@ -1,4 +1,5 @@
-import { checkKey, type SqliteAccess, untilOf } from './sqlite-access.ts'
+import { checkKey } from './keys.ts'
+import { type SqliteAccess, untilOf } from './sqlite-access.ts'
 import { nextToken } from './sqlite-tokens.ts'
 import type { LockStore } from './store.ts'
 

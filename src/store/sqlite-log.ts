@@ -1,5 +1,6 @@
 import type { Json } from '../core/json.ts'
-import { checkKey, type SqliteAccess } from './sqlite-access.ts'
+import { checkKey } from './keys.ts'
+import type { SqliteAccess } from './sqlite-access.ts'
 import type { LogStore } from './store.ts'
 
 /** The migration that makes the table of this file. */

@@ -28,7 +28,8 @@ const versionTable = `
     PRIMARY KEY (component, version)
   ) WITHOUT ROWID, STRICT`
 
-function readVersions(db: DatabaseSync): ReadonlyMap<string, number> {
+/** The version of each component in the file; none where there are no tables of ours. */
+export function readVersions(db: DatabaseSync): ReadonlyMap<string, number> {
   const known = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'treaty_migrations'").get()
   if (known === undefined) return new Map()
   const rows = db

@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import { systemRandom } from '../core/random.ts'
+import type { MigrationReport } from './migration-report.ts'
 import { createSqliteAccess } from './sqlite-access.ts'
 import { claimsTable, createSqliteClaims } from './sqlite-claims.ts'
 import type { Durability } from './sqlite-connect.ts'
@@ -10,7 +12,7 @@ import { mapSqliteError } from './sqlite-errors.ts'
 import { openSqliteFile, type SqliteFile } from './sqlite-file.ts'
 import { createSqliteLocks, locksTable } from './sqlite-locks.ts'
 import { createSqliteLog, logTable } from './sqlite-log.ts'
-import { type ComponentMigrations, migrate } from './sqlite-migrations.ts'
+import { type ComponentMigrations, migrate, readVersions } from './sqlite-migrations.ts'
 import { createSqliteRecords, recordsTable } from './sqlite-records.ts'
 import { tokensTable } from './sqlite-tokens.ts'
 import type { Store } from './store.ts'
@@ -72,5 +74,32 @@ function migrated(file: SqliteFile, clock: Clock): SqliteFile {
     return file
   } catch (error) {
     throw mapSqliteError(error, file.path)
+  }
+}
+
+/**
+ * Brings the tables of a file to the newest version, or says what would be done (`dryRun`, which makes no file).
+ *
+ * @throws as {@link openSqliteStore}
+ */
+export function migrateSqliteStore(
+  path: string,
+  options: SqliteStoreOptions & { readonly dryRun?: boolean } = {},
+): readonly MigrationReport[] {
+  const { component, migrations } = storeMigrations
+  const report = (from: number) => [{ component, from, to: migrations.length }]
+  if (options.dryRun === true && !existsSync(path)) return report(0)
+  const { clock = systemClock, durability, openWaitMs } = options
+  const file = openSqliteFile(path, {
+    clock,
+    ...(durability === undefined ? {} : { durability }),
+    ...(openWaitMs === undefined ? {} : { openWaitMs }),
+  })
+  try {
+    const from = readVersions(file.db).get(component) ?? 0
+    if (options.dryRun !== true || from > migrations.length) migrated(file, clock)
+    return report(from)
+  } finally {
+    file.close()
   }
 }

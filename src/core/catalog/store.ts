@@ -47,4 +47,48 @@ export const storeCodes = {
     meaning: 'The store could not be opened or written.',
     fix: 'Check path, permissions and volume of the store.',
   },
+  STORE_ACCESS_DENIED: {
+    exitCode: 5,
+    status: 503,
+    retryable: false,
+    meaning:
+      'The database refused the user or the password, or the user lacks a right on the schema.',
+    fix: 'Check user and password of the URL, the rules of the server (pg_hba.conf), and the rights on the schema.',
+    example: 'treaty store migrate --store postgres://nobody:wrong@localhost/orders',
+  },
+  STORE_TLS_FAILED: {
+    exitCode: 6,
+    status: 503,
+    retryable: false,
+    meaning:
+      'The connection to the database could not be made secure: one side wants TLS and the other has none, or the certificate is not trusted.',
+    fix: 'Check sslmode and sslrootcert of the URL, and the certificate of the server.',
+    example: "await openStore('postgres://treaty@localhost/orders?sslmode=verify-full')",
+  },
+  STORE_OUTDATED: {
+    exitCode: 5,
+    status: 503,
+    retryable: false,
+    meaning: 'The tables of the store are missing or older than this Treaty needs.',
+    fix: 'Run treaty store migrate with a user who may create tables.',
+    example: "await openPostgresStore(url, { migrations: 'verify' })",
+  },
+  STORE_URL_INVALID: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning:
+      'The URL of the store cannot be read. It is not repeated, because it may hold a password.',
+    fix: 'Write postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters percent-encoded.',
+    example: "await openStore('postgres://treaty@local host/orders')",
+  },
+  DRIVER_MISSING: {
+    exitCode: 5,
+    status: 503,
+    retryable: false,
+    meaning:
+      'The package that speaks to this database or broker is not installed; Treaty brings none of them along.',
+    fix: 'Install the package that the message names.',
+    example: "await openStore('postgres://treaty@localhost/orders')",
+  },
 } as const satisfies Record<string, CatalogEntry>

@@ -1,0 +1,181 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Clock } from '../core/clock.ts'
+import { delay, systemClock } from '../core/clock.ts'
+import { TreatyError } from '../core/errors.ts'
+import type { Random } from '../core/random.ts'
+import { systemRandom } from '../core/random.ts'
+import { loadPostgresDriver } from './postgres-driver.ts'
+import { mapPostgresError, postgresFate } from './postgres-errors.ts'
+import { type PostgresPlace, readPostgresUrl } from './postgres-url.ts'
+
+/** How to reach PostgreSQL. */
+export interface PostgresAccessOptions {
+  /** For waiting; leases are measured on the clock of the server. */
+  readonly clock?: Clock
+  readonly random?: Random
+  /** Connections at most, opened as they are needed. Default 10. */
+  readonly poolMax?: number
+  /** Milliseconds for which a call goes on trying while the server cannot be reached. Default 5000. */
+  readonly waitMs?: number
+  /** Milliseconds after which a statement is given up. Default 30 000. */
+  readonly statementMs?: number
+}
+
+export type Row = Readonly<Record<string, unknown>>
+/** Runs one statement. */
+export type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+
+/** Statements on a pool of connections, with errors in Treaty's words. */
+export interface PostgresAccess {
+  readonly place: PostgresPlace
+  /** The quoted schema, for statements: `treaty` is `"treaty"`. */
+  readonly schema: string
+  /** A statement that changes nothing: sent again when the connection is lost. */
+  readonly read: Query
+  /**
+   * One statement that writes, in a transaction of its own. Sent again only where it certainly had no effect:
+   * not yet sent, or undone by the server.
+   *
+   * @throws STORE_UNAVAILABLE with `details.outcome: 'unknown'` when the connection was lost in the middle
+   */
+  readonly write: Query
+  /** Statements in one transaction, which ends with the promise of `work`; again from the start where `write` would. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /** Waits for what runs, then closes the connections. Safe to call twice. */
+  close(): Promise<void>
+}
+
+const poolMaxDefault = 10
+const waitMsDefault = 5000
+const statementMsDefault = 30_000
+/** Milliseconds for one connection to be made, handshake and login included. */
+const connectMs = 5000
+
+/**
+ * Connects when the first statement needs it.
+ *
+ * @throws STORE_URL_INVALID, DRIVER_MISSING
+ */
+export async function openPostgresAccess(
+  url: string,
+  options: PostgresAccessOptions = {},
+): Promise<PostgresAccess> {
+  const place = readPostgresUrl(url)
+  const { Pool } = await loadPostgresDriver()
+  const pool = new Pool({
+    connectionString: place.connection,
+    fallback_application_name: 'treaty',
+    max: options.poolMax ?? poolMaxDefault,
+    connectionTimeoutMillis: connectMs,
+    // Without it a statement whose connection dies at the wrong moment never settles.
+    query_timeout: options.statementMs ?? statementMsDefault,
+    keepAlive: true,
+    allowExitOnIdle: true,
+  })
+  // The pool has dropped the connection already; the next statement makes a new one.
+  pool.on('error', () => undefined)
+  return createAccess(place, pool, options)
+}
+
+function createAccess(
+  place: PostgresPlace,
+  pool: Pool,
+  options: PostgresAccessOptions,
+): PostgresAccess {
+  const { clock = systemClock, random = systemRandom, waitMs = waitMsDefault } = options
+  let closing: Promise<void> | undefined
+
+  const connect = async (): Promise<PoolClient> => {
+    if (closing !== undefined) throw closed(place)
+    return await pool.connect()
+  }
+  const insist = async <T>(
+    work: (client: PoolClient) => Promise<T>,
+    isRepeatable: (error: unknown) => boolean,
+  ): Promise<T> => {
+    const deadline = clock.monotonic() + waitMs
+    for (let pauseMs = 10; ; pauseMs = Math.min(500, pauseMs * 2)) {
+      const attempt = await tryOnce(connect, work)
+      if ('value' in attempt) return attempt.value
+      const { error, wasSent } = attempt
+      const mayRepeat = wasSent ? isRepeatable(error) : postgresFate(error) !== 'refused'
+      if (!mayRepeat || closing !== undefined || clock.monotonic() >= deadline) {
+        throw mapPostgresError(error, place.name)
+      }
+      await delay(clock, pauseMs * (0.5 + random()))
+    }
+  }
+  const isUndone = (error: unknown) => postgresFate(error) === 'undone'
+  const isNotRefused = (error: unknown) => postgresFate(error) !== 'refused'
+  const run = (sql: string, values: readonly unknown[]) => async (client: PoolClient) =>
+    (await client.query(sql, [...values])).rows as readonly Row[]
+
+  return {
+    place,
+    schema: `"${place.schema}"`,
+    read: (sql, values = []) => insist(run(sql, values), isNotRefused),
+    write: (sql, values = []) => insist(run(sql, values), isUndone),
+    transaction: (work) => insist((client) => inTransaction(client, work), isUndone),
+    close() {
+      closing ??= pool.end()
+      return closing
+    },
+  }
+}
+
+type Attempt<T> = { readonly value: T } | { readonly error: unknown; readonly wasSent: boolean }
+
+async function tryOnce<T>(
+  connect: () => Promise<PoolClient>,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<Attempt<T>> {
+  let client: PoolClient
+  try {
+    client = await connect()
+  } catch (error) {
+    return { error, wasSent: false }
+  }
+  // Between two statements of a transaction nobody else listens, and an error event without a listener ends the process.
+  const ignore = () => undefined
+  client.on('error', ignore)
+  try {
+    const value = await work(client)
+    client.off('error', ignore)
+    client.release()
+    return { value }
+  } catch (error) {
+    // A statement given up may still run there: only a connection that answered goes back to the pool.
+    const isLost = postgresFate(error) === 'lost'
+    if (!isLost) client.off('error', ignore)
+    client.release(isLost)
+    return { error, wasSent: true }
+  }
+}
+
+async function inTransaction<T>(
+  client: PoolClient,
+  work: (query: Query) => Promise<T>,
+): Promise<T> {
+  await client.query('BEGIN')
+  try {
+    const value = await work(async (sql, values = []) => {
+      // Without values PostgreSQL takes several statements at once, as migrations are.
+      const result = await (values.length === 0
+        ? client.query(sql)
+        : client.query(sql, [...values]))
+      return result.rows as readonly Row[]
+    })
+    await client.query('COMMIT')
+    return value
+  } catch (error) {
+    // Where the connection is gone the server rolls back by itself.
+    if (postgresFate(error) !== 'lost') await client.query('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
+
+function closed(place: PostgresPlace): TreatyError {
+  return new TreatyError('STORE_UNAVAILABLE', `the store ${place.name} has been closed`, {
+    hint: 'Open the store again, or close it after its last use',
+  })
+}
