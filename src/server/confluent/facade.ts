@@ -3,6 +3,7 @@ import { isTreatyError } from '../../core/errors.ts'
 import { protocolCode } from '../../registry/index.ts'
 import { asTreatyError, toProblem } from '../problem.ts'
 import type { FacadeState } from './facade-state.ts'
+import { flagNames } from './forms.ts'
 import { registerSchemaRoutes } from './schema-routes.ts'
 import { registerSettingRoutes } from './setting-routes.ts'
 import { registerSubjectRoutes } from './subject-routes.ts'
@@ -29,6 +30,9 @@ export function registerFacade(app: FastifyInstance, state: FacadeState, path: s
           done(Object.assign(error as Error, { statusCode: 400 }))
         }
       })
+      facade.addHook('preValidation', async (request) => {
+        readFlags(request.query as Record<string, unknown>)
+      })
       facade.addHook('preSerialization', async (_request, reply, payload) => {
         reply.type(facadeContentType)
         return payload
@@ -43,6 +47,14 @@ export function registerFacade(app: FastifyInstance, state: FacadeState, path: s
     },
     { prefix: path === '/' ? '' : path },
   )
+}
+
+/** Some clients write `True`; whatever is not true is false, as the protocol has it. */
+function readFlags(query: Record<string, unknown>): void {
+  for (const name of flagNames) {
+    const value = [query[name]].flat().at(-1)
+    if (value !== undefined) query[name] = String(value).toLowerCase() === 'true'
+  }
 }
 
 /** `{ error_code, message }`; the first three digits of the code are the status. */

@@ -11,6 +11,19 @@ import {
 /** Largest schema that is taken, in bytes of the request. */
 export const schemaBytesMax = 10_485_760
 
+/** Parameters of the query that are true or false. */
+export const flagNames = [
+  'deleted',
+  'deletedOnly',
+  'latestOnly',
+  'normalize',
+  'permanent',
+  'verbose',
+  'force',
+  'defaultToGlobal',
+  'fetchMaxId',
+] as const
+
 const flag = { type: 'boolean', default: false } as const
 const name = { type: 'string', maxLength: 400 } as const
 
