@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { Ajv, Options } from 'ajv'
 import type { Ajv2019 } from 'ajv/dist/2019.js'
 import type { Ajv2020 } from 'ajv/dist/2020.js'
+import { installConditionals } from './ajv-conditionals.ts'
 import { installKeywords, keywordNeeds } from './ajv-keywords.ts'
 import type { Draft } from './draft.ts'
 import { isOldDraft } from './draft.ts'
@@ -75,6 +76,7 @@ export function createAjv(schema: JsonSchema, options: AjvOptions): Ajv {
   }
   // Ajv notes which fields were evaluated, even where nobody asks; that costs time, and in some recursive schemas it throws.
   if (!text.includes('"unevaluated')) ajv.opts.unevaluated = false
+  else installConditionals(ajv)
   installKeywords(ajv, keywordNeeds(schema))
   return ajv
 }
