@@ -39,8 +39,9 @@ function runtimeAccepts({ document, draft }: Side, value: Json): boolean | undef
     const text = JSON.stringify(schema)
     const meta = text.includes('://json-schema.org/draft')
     const ajv = createAjv(schema, { draft, isVerbose: false, unevaluated: false, meta })
-    // Asked once: optimising the code would cost more than it saves.
+    // Asked once: optimising the code, or writing out a definition wherever it is used, costs more than it saves.
     Object.assign(ajv.opts.code, { optimize: false })
+    Object.assign(ajv.opts, { inlineRefs: false })
     return ajv.compile(withoutNullable(schema, text) as AnySchema)(value) === true
   } catch {
     // Whatever it is that stops the other validator, its opinion is missing.
