@@ -1,4 +1,13 @@
 // The door `treatyjs/http`: calls to neighbours, and the policies around them, each usable alone.
+export { checkAddress, type EgressVerdict } from './egress/check-address.ts'
+export { type CheckUrlOptions, checkUrl, type Resolve } from './egress/check-url.ts'
+export {
+  type HeaderSource,
+  parseRateLimit,
+  type RateLimitHints,
+  type RateLimitState,
+} from './headers/rate-limit.ts'
+export { parseRetryAfter } from './headers/retry-after.ts'
 export {
   type Breaker,
   type BreakerOptions,
