@@ -159,7 +159,10 @@ describe('@confluentinc/schemaregistry', () => {
 
 describe('@kafkajs/confluent-schema-registry', () => {
   const connect = () => new SchemaRegistry({ host: served.confluent, retry: { retries: 0 } })
-  const json = (schema: object) => ({ type: SchemaType.JSON, schema: JSON.stringify(schema) })
+  const json = (schema: object) => ({
+    type: SchemaType.JSON as const,
+    schema: JSON.stringify(schema),
+  })
 
   test('registers, looks up, encodes, decodes, evolves, and is refused', async () => {
     const registry = connect()
