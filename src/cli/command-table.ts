@@ -388,6 +388,20 @@ export const commandTable = {
     options: { store, transport },
     examples: [['treaty store backup treaty-backup.db', 'a consistent snapshot']],
   },
+  'store migrate': {
+    summary: 'Bring the tables of the store to the newest version',
+    description:
+      'Opening a store does it too; this is for a database on which only one user may create tables. Forward only, and safe while other processes start.',
+    options: {
+      store,
+      transport,
+      dryRun: { kind: 'flag', summary: 'Only say what would be done' },
+    },
+    examples: [
+      ['treaty store migrate --store postgres://treaty@localhost/orders', 'before the first start'],
+      ['treaty store migrate --dry-run', 'the versions that are there, and that would be'],
+    ],
+  },
   doctor: {
     summary: 'Look for what is wrong around this project, and say how to mend it',
     options: { contracts, transport, store },
@@ -414,7 +428,7 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
   ['Contracts', ['check', 'compat', 'contract show', 'contract docs', 'gen', 'validate']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
-  ['Store and errors', ['store backup', 'explain']],
+  ['Store and errors', ['store backup', 'store migrate', 'explain']],
 ]
 
 /** The flag of an option: `idleExit` is `--idle-exit`. */

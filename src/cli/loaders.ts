@@ -25,6 +25,7 @@ export const loaders: {
   'dead discard': async () => (await import('./commands/dead-settle.ts')).deadDiscard,
   stats: async () => (await import('./commands/stats.ts')).stats,
   'store backup': async () => (await import('./commands/store-backup.ts')).storeBackup,
+  'store migrate': async () => (await import('./commands/store-migrate.ts')).storeMigrate,
   doctor: async () => (await import('./commands/doctor.ts')).doctor,
   explain: async () => (await import('./commands/explain.ts')).explain,
 }

@@ -5,7 +5,7 @@ import { TreatyError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { systemRandom } from '../core/random.ts'
 import { loadPostgresDriver } from './postgres-driver.ts'
-import { mapPostgresError, postgresFate } from './postgres-errors.ts'
+import { endsConnection, mapPostgresError, postgresFate } from './postgres-errors.ts'
 import { type PostgresPlace, readPostgresUrl } from './postgres-url.ts'
 
 /** How to reach PostgreSQL. */
@@ -17,6 +17,8 @@ export interface PostgresAccessOptions {
   readonly poolMax?: number
   /** Milliseconds for which a call goes on trying while the server cannot be reached. Default 5000. */
   readonly waitMs?: number
+  /** The same for the first connection, where a wrong address is likelier than a restart. Default 1000. */
+  readonly openWaitMs?: number
   /** Milliseconds after which a statement is given up. Default 30 000. */
   readonly statementMs?: number
 }
@@ -47,6 +49,7 @@ export interface PostgresAccess {
 
 const poolMaxDefault = 10
 const waitMsDefault = 5000
+const openWaitMsDefault = 1000
 const statementMsDefault = 30_000
 /** Milliseconds for one connection to be made, handshake and login included. */
 const connectMs = 5000
@@ -82,24 +85,27 @@ function createAccess(
   pool: Pool,
   options: PostgresAccessOptions,
 ): PostgresAccess {
-  const { clock = systemClock, random = systemRandom, waitMs = waitMsDefault } = options
+  const { clock = systemClock, random = systemRandom } = options
+  let waitMs = options.openWaitMs ?? openWaitMsDefault
   let closing: Promise<void> | undefined
 
   const connect = async (): Promise<PoolClient> => {
     if (closing !== undefined) throw closed(place)
-    return await pool.connect()
+    const client = await pool.connect()
+    waitMs = options.waitMs ?? waitMsDefault
+    return client
   }
   const insist = async <T>(
     work: (client: PoolClient) => Promise<T>,
     isRepeatable: (error: unknown) => boolean,
   ): Promise<T> => {
-    const deadline = clock.monotonic() + waitMs
+    const begun = clock.monotonic()
     for (let pauseMs = 10; ; pauseMs = Math.min(500, pauseMs * 2)) {
       const attempt = await tryOnce(connect, work)
       if ('value' in attempt) return attempt.value
       const { error, wasSent } = attempt
       const mayRepeat = wasSent ? isRepeatable(error) : postgresFate(error) !== 'refused'
-      if (!mayRepeat || closing !== undefined || clock.monotonic() >= deadline) {
+      if (!mayRepeat || closing !== undefined || clock.monotonic() >= begun + waitMs) {
         throw mapPostgresError(error, place.name)
       }
       await delay(clock, pauseMs * (0.5 + random()))
@@ -145,9 +151,9 @@ async function tryOnce<T>(
     return { value }
   } catch (error) {
     // A statement given up may still run there: only a connection that answered goes back to the pool.
-    const isLost = postgresFate(error) === 'lost'
-    if (!isLost) client.off('error', ignore)
-    client.release(isLost)
+    const isOver = endsConnection(error)
+    if (!isOver) client.off('error', ignore)
+    client.release(isOver)
     return { error, wasSent: true }
   }
 }
@@ -169,7 +175,7 @@ async function inTransaction<T>(
     return value
   } catch (error) {
     // Where the connection is gone the server rolls back by itself.
-    if (postgresFate(error) !== 'lost') await client.query('ROLLBACK').catch(() => undefined)
+    if (!endsConnection(error)) await client.query('ROLLBACK').catch(() => undefined)
     throw error
   }
 }

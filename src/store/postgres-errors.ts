@@ -23,6 +23,16 @@ const lost: Verdict = {
   hint: 'Look first whether the write took effect, or repeat it where that does no harm.',
   fate: 'lost',
 }
+/**
+ * A session that the server ends with this error has not committed: what is committed is answered first, and where the end comes while a
+ * commit waits for a replica, no error is sent.
+ */
+const ended: Verdict = {
+  code: 'STORE_UNAVAILABLE',
+  problem: 'has ended the session',
+  hint: 'Try again once the server is back.',
+  fate: 'undone',
+}
 const unreachable: Verdict = {
   code: 'STORE_UNAVAILABLE',
   problem: 'cannot be reached',
@@ -114,7 +124,7 @@ const byState: Readonly<Record<string, Verdict>> = {
   '53400': full,
   '55P03': busy,
   '57014': busy,
-  '57P01': lost,
+  '57P01': ended,
   '57P02': lost,
   '57P03': starting,
   '57P04': noDatabase,
@@ -168,6 +178,11 @@ function verdictOf(error: unknown): Verdict | undefined {
 /** Whether a statement that failed in this way may be sent again. */
 export function postgresFate(error: unknown): PostgresFate {
   return verdictOf(error)?.fate ?? 'refused'
+}
+
+/** True when the connection is of no use after this error. */
+export function endsConnection(error: unknown): boolean {
+  return postgresFate(error) === 'lost' || (error as { severity?: unknown })?.severity === 'FATAL'
 }
 
 /**

@@ -20,13 +20,13 @@ export const storeBackup: Command<CommandTable['store backup'], Data> = {
         details: { file },
       })
     }
-    const [{ openStore, sqlitePath }, { storeUrlFor }] = await Promise.all([
+    const [{ isPostgresUrl, openStore, sqlitePath }, { storeUrlFor }] = await Promise.all([
       import('../../store/index.ts'),
       import('../../messaging/index.ts'),
     ])
     const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
-    const path = url.startsWith('memory:') ? undefined : sqlitePath(url)
-    if (path === undefined || !existsSync(path)) {
+    const path = url.startsWith('memory:') || isPostgresUrl(url) ? undefined : sqlitePath(url)
+    if (!isPostgresUrl(url) && (path === undefined || !existsSync(path))) {
       throw new TreatyError('FILE_NOT_FOUND', `there is no store at ${path ?? url}`, {
         hint: 'Name it with --store FILE.',
       })

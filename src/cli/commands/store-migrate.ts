@@ -1,0 +1,36 @@
+import type { MigrationReport } from '../../store/index.ts'
+import type { Command } from '../command.ts'
+import type { CommandTable } from '../command-table.ts'
+import type { Style } from '../style.ts'
+
+interface Data {
+  /** Without user, password and parameters. */
+  readonly store: string
+  readonly dryRun: boolean
+  readonly components: readonly MigrationReport[]
+}
+
+/** Brings the tables of the store to the newest version, or shows what that would be. */
+export const storeMigrate: Command<CommandTable['store migrate'], Data> = {
+  async run({ dryRun = false }, context) {
+    const settings = await context.settings()
+    const [{ migrateStore, storeName }, { storeUrlFor }] = await Promise.all([
+      import('../../store/index.ts'),
+      import('../../messaging/index.ts'),
+    ])
+    const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+    const components = await migrateStore(url, { clock: context.clock, dryRun })
+    const data: Data = { store: storeName(url), dryRun, components }
+    return { data, toText: (style) => migrationText(data, style) }
+  },
+}
+
+function migrationText({ store, dryRun, components }: Data, style: Style): string {
+  const lines = components.map(({ component, from, to }) => {
+    if (from === to)
+      return `${style.green(style.symbols.ok)} ${component}: version ${to}, nothing to do`
+    const verb = dryRun ? 'would go' : 'went'
+    return `${style.green(style.symbols.ok)} ${component}: ${verb} from version ${from} to ${to}`
+  })
+  return [store, ...lines].join('\n')
+}
