@@ -35,7 +35,7 @@ export function isSubset(a: JsonSchema, b: JsonSchema, options: SubsetOptions = 
   return decide(
     { schema: a, draft: readDraft(a, draftA) },
     { schema: b, draft: readDraft(b, draftB) },
-    { budgetMs, ticks, signal },
+    { budgetMs, ticks: ticks * Math.max(1, budgetMs / budgetMsDefault), signal },
   )
 }
 

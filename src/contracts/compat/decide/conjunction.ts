@@ -238,7 +238,7 @@ export class Solver implements Inhabiting {
 
   /** Other ways to break are looked at for a smaller witness, a few of them and while it costs little. */
   #mayCompare(value: Json): boolean {
-    if (this.#frames.length > 1 || this.#comparisons <= 0 || sizeOf(value) <= 2) return false
+    if (this.#frames.length > 1 || this.#comparisons <= 0 || isSmall(value)) return false
     this.#comparisons -= 1
     return this.budget.isAmple
   }
@@ -330,6 +330,11 @@ export class Solver implements Inhabiting {
     }
     return undefined
   }
+}
+
+/** True for what can hardly be smaller: a scalar, a text of one letter, one member or item. */
+function isSmall(value: Json): boolean {
+  return sizeOf(value) <= (typeof value === 'string' ? 1.001 : 2)
 }
 
 /** How many values there are in a value, itself included; of two texts the shorter is smaller. */

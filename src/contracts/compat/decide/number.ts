@@ -29,6 +29,7 @@ interface Range {
 }
 
 const one = rational(1n)
+const plainMax = 200_000
 const candidatesMax = 20_000n
 const precisionMax = 17
 
@@ -43,6 +44,8 @@ export function solveNumber(
   if (type === FRACTION) range.never.push(one)
   else range.steps.push(one)
   if (isEmpty(range)) return EMPTY
+  const plain = solvePlain(context.budget, range, excluded)
+  if (plain !== undefined) return plain
   const fits = (q: Rational): boolean =>
     within(range, q) &&
     range.steps.every((step) => isMultiple(q, step)) &&
@@ -67,6 +70,54 @@ export function solveNumber(
     neighbours(range, accept) ??
     doubt()
   )
+}
+
+const safe = BigInt(Number.MAX_SAFE_INTEGER)
+
+/**
+ * Whole numbers with whole steps inside a range of doubles that hold them all, without fractions:
+ * nearly every question about integers. Undefined where this does not apply or takes too long.
+ */
+function solvePlain(
+  budget: Budget,
+  { low, high, steps, never }: Range,
+  excluded: ReadonlySet<string>,
+): Result | undefined {
+  const isWhole = ({ n, d }: Rational) => d === 1n && n <= safe
+  if (steps.length === 0 || ![...steps, ...never].every(isWhole)) return undefined
+  const whole = steps.reduce(lcm)
+  if (!isWhole(whole)) return undefined
+  const step = Number(whole.n)
+  const from = low === undefined ? undefined : firstAbove(low, step)
+  const to =
+    high === undefined
+      ? undefined
+      : -firstAbove({ q: multiply(high.q, rational(-1n)), open: high.open }, step)
+  if (from !== undefined && to !== undefined && from > to) return EMPTY
+  const start = from !== undefined && from > 0 ? from : to !== undefined && to < 0 ? to : 0
+  const others = never.map(({ n }) => Number(n))
+  for (let count = 0; count < plainMax; count += 1) {
+    const up = start + count * step
+    const down = start - count * step
+    const isPast = to !== undefined && up > to && from !== undefined && down < from
+    if (isPast) return EMPTY
+    if (up > Number.MAX_SAFE_INTEGER || down < -Number.MAX_SAFE_INTEGER) return undefined
+    budget.tick()
+    for (const value of up === down ? [up] : [up, down]) {
+      const isInside = (from === undefined || value >= from) && (to === undefined || value <= to)
+      if (!isInside || others.some((other) => value % other === 0)) continue
+      if (!excluded.has(scalarKey(value))) return found(value === 0 ? 0 : value)
+    }
+  }
+  return undefined
+}
+
+/** The least multiple of a whole step that is not below the bound. */
+function firstAbove({ q, open }: Bound, step: number): number {
+  const below = floor(rational(q.n, q.d * BigInt(step)))
+  const least = below * BigInt(step)
+  const isBelow = compare(rational(least), q) < (open ? 1 : 0)
+  return Number(isBelow ? least + BigInt(step) : least)
 }
 
 function rangeOf(atoms: readonly Signed[]): Range {
