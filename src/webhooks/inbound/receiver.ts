@@ -1,0 +1,435 @@
+import { createHash } from 'node:crypto'
+import { parseJson } from '../../contracts/index.ts'
+import { type Clock, delay, systemClock } from '../../core/clock.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
+import type { Json } from '../../core/json.ts'
+import type { Bus } from '../../messaging/index.ts'
+import type { Store } from '../../store/index.ts'
+import { readField } from '../header-fields.ts'
+import { verify } from '../verify.ts'
+import { decoded } from './body.ts'
+import {
+  type InboundAnswer,
+  type InboundDelivery,
+  type InboundRequest,
+  keptHeaders,
+} from './delivery.ts'
+import { answerChallenge, answerQuestion, mayAsk } from './handshake.ts'
+import { createRate, type Rate } from './rate.ts'
+import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
+import { type Source, type SourceOptions, sourceOf } from './source.ts'
+import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'
+
+export interface ReceiverOptions {
+  /** By name, which is also the last part of the path. */
+  readonly sources: Readonly<Record<string, SourceOptions>>
+  /** Where claims are kept, by which duplicates are recognised in all processes. */
+  readonly store: Store
+  /** Needed where a source names an event. */
+  readonly bus?: Bus
+  /** True for peers whose `X-Forwarded-*` is believed; default: none. */
+  readonly trustProxy?: (remoteAddress: string | undefined) => boolean
+  /** Told what became of each request: for metrics, logs and command lines. */
+  readonly onEvent?: (event: ReceiverEvent) => void
+  readonly clock?: Clock
+}
+
+/** Takes webhooks in: verified, kept, deduplicated, and only then answered. */
+export interface Receiver {
+  readonly sourceNames: readonly string[]
+  /** Answers one request. Never rejects. */
+  receive(source: string, request: InboundRequest): Promise<InboundAnswer>
+  stats(): ReceiverStats
+  /** The limits under which a server reads the body for a source; undefined for an unknown one. */
+  limitsOf(source: string): { readonly bytesMax: number; readonly timeMs: number } | undefined
+  readonly clock: Clock
+}
+
+/** Seconds after which a sender may try again when the store could not take a delivery. */
+const retryAfterSeconds = 5
+/** Milliseconds that a duplicate waits for the process that is at work on the same delivery. */
+const rivalWaitMs = 2000
+const purgeEveryMs = 600_000
+
+/** @throws OPTION_INVALID · UNKNOWN_EVENT */
+export function createReceiver(options: ReceiverOptions): Receiver {
+  return new StoringReceiver(options)
+}
+
+type Ending = Omit<ReceiverEvent, 'source' | 'status' | 'elapsedMs'>
+interface Reply {
+  readonly answer: InboundAnswer
+  readonly ending: Ending
+}
+
+class StoringReceiver implements Receiver {
+  readonly clock: Clock
+  readonly #options: ReceiverOptions
+  readonly #sources: ReadonlyMap<string, Source>
+  readonly #rates = new Map<string, Rate>()
+  readonly #publisher: Publisher | undefined
+  readonly #running = new Map<string, Promise<Reply>>()
+  readonly #atWork = new Map<string, number>()
+  readonly #counts = createReceiverCounts()
+  #purgedAt: number
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options
+    this.clock = options.clock ?? systemClock
+    this.#purgedAt = this.clock.monotonic()
+    const entries = Object.entries(options.sources)
+    this.#sources = new Map(entries.map(([name, source]) => [name, sourceOf(name, source)]))
+    this.#publisher = options.bus && createPublisher(options.bus, this.clock)
+    for (const source of this.#sources.values()) {
+      checkEvent(source, options.bus)
+      const { ratePerSecond, burst } = source.limits ?? {}
+      if (ratePerSecond === undefined) continue
+      const most = burst ?? Math.max(1, ratePerSecond)
+      this.#rates.set(source.name, createRate(ratePerSecond, most, this.clock))
+    }
+  }
+
+  get sourceNames(): readonly string[] {
+    return [...this.#sources.keys()]
+  }
+
+  stats(): ReceiverStats {
+    return this.#counts.read()
+  }
+
+  limitsOf(name: string) {
+    const bounds = this.#sources.get(name)?.bounds
+    return bounds && { bytesMax: bounds.bodyBytes, timeMs: bounds.bodyMs }
+  }
+
+  async receive(name: string, request: InboundRequest): Promise<InboundAnswer> {
+    const source = this.#sources.get(name)
+    if (!source) return answer(404)
+    const begunAt = this.clock.monotonic()
+    const atWork = this.#atWork.get(name) ?? 0
+    this.#atWork.set(name, atWork + 1)
+    let reply: Reply
+    try {
+      reply = atWork >= source.bounds.concurrent ? tooBusy() : await this.#judge(source, request)
+    } catch (thrown) {
+      reply = unavailable(thrown)
+    } finally {
+      this.#atWork.set(name, (this.#atWork.get(name) ?? 1) - 1)
+    }
+    const elapsedMs = this.clock.monotonic() - begunAt
+    const event: ReceiverEvent = {
+      source: name,
+      status: reply.answer.status,
+      elapsedMs,
+      ...reply.ending,
+    }
+    this.#counts.add(event)
+    this.#options.onEvent?.(event)
+    this.#purgeSometimes()
+    return reply.answer
+  }
+
+  async #judge(source: Source, request: InboundRequest): Promise<Reply> {
+    if (request.method === 'GET' || request.method === 'OPTIONS' || request.method === 'HEAD') {
+      return question(source, request)
+    }
+    if (request.method !== 'POST') return refusal(405, 'malformed', { allow: 'POST' })
+    const waitMs = this.#rates.get(source.name)?.take() ?? 0
+    if (waitMs > 0) {
+      return refusal(429, 'limited', { 'retry-after': String(Math.ceil(waitMs / 1000)) })
+    }
+    if (!isTypeTaken(source, request)) return refusal(415, 'malformed')
+    if (request.rawBody.length > source.bounds.bodyBytes) return refusal(413, 'limited')
+    const verified = this.#verify(source, request)
+    if ('answer' in verified) return verified
+    const encoding = fieldText(request, 'content-encoding') ?? ''
+    const body = await decoded(request.rawBody, encoding, source.bounds.bodyBytes)
+    if ('refusal' in body)
+      return refusal(body.refusal, body.refusal === 413 ? 'limited' : 'malformed')
+    const delivery = this.#deliveryOf(source, request, { ...verified, rawBody: body.bytes })
+    const challenged = this.#challenge(source, delivery)
+    if (challenged) return challenged
+    return this.#once(source, delivery)
+  }
+
+  #verify(
+    source: Source,
+    request: InboundRequest,
+  ): { readonly id: string | undefined; readonly secretIndex: number | undefined } | Reply {
+    const { verify: how } = source
+    if (how === 'unsigned') return { id: undefined, secretIndex: undefined }
+    const verdict = verify({
+      scheme: how.scheme,
+      secrets: source.secrets(),
+      headers: request.headers,
+      rawBody: request.rawBody,
+      url: publicUrl(how.publicUrl, request, this.#options.trustProxy),
+      method: request.method,
+      now: new Date(this.clock.now()),
+      ...(how.toleranceSeconds === undefined ? {} : { toleranceSeconds: how.toleranceSeconds }),
+    })
+    if (verdict.ok) return { id: verdict.id, secretIndex: verdict.secretIndex }
+    // One answer for all reasons: who forges learns nothing from it.
+    return { answer: answer(401), ending: { outcome: 'unverified', reason: verdict.reason } }
+  }
+
+  #deliveryOf(
+    source: Source,
+    request: InboundRequest,
+    known: { id: string | undefined; secretIndex: number | undefined; rawBody: Uint8Array },
+  ): InboundDelivery {
+    const { rawBody, secretIndex } = known
+    const headers = keptHeaders(request.headers)
+    let json: { value: Json | undefined } | undefined
+    const delivery: InboundDelivery = {
+      source: source.name,
+      id: known.id ?? unsignedId(headers, rawBody),
+      headers,
+      rawBody,
+      get json() {
+        // Parsed when somebody asks: the bus parses for itself.
+        json ??= { value: jsonOf(rawBody) }
+        return json.value
+      },
+      receivedAt: this.clock.now(),
+      secretIndex,
+      url: request.url,
+    }
+    const key = source.dedupe?.key
+    return key ? Object.assign(delivery, { id: key(delivery) ?? delivery.id }) : delivery
+  }
+
+  #challenge(source: Source, delivery: InboundDelivery): Reply | undefined {
+    const { handshakeList } = source
+    if (handshakeList.length === 0 || !mayAsk(handshakeList, delivery.rawBody)) return undefined
+    const answered = answerChallenge(handshakeList, delivery.json, source.secrets())
+    return answered && { answer: answered, ending: { outcome: 'handshake', id: delivery.id } }
+  }
+
+  /** Of several requests with one id in this process, the first does the work and all give its answer. */
+  async #once(source: Source, delivery: InboundDelivery): Promise<Reply> {
+    const key = `${source.name}\n${delivery.id}`
+    const running = this.#running.get(key)
+    if (running !== undefined) {
+      const { answer: same, ending } = await running
+      return {
+        answer: same,
+        ending: same.status < 300 ? { ...ending, outcome: 'duplicate' } : ending,
+      }
+    }
+    const work = this.#claimed(source, delivery)
+    this.#running.set(key, work)
+    try {
+      return await work
+    } finally {
+      this.#running.delete(key)
+    }
+  }
+
+  /** The claim is the first thing that is written, so that of several processes one does the work. */
+  async #claimed(source: Source, delivery: InboundDelivery): Promise<Reply> {
+    const { claims } = this.#options.store
+    const scope = `webhook.${source.name}`
+    const told: Ending = { outcome: 'duplicate', id: delivery.id, ...secretOf(delivery) }
+    let claim = await claims.claim(scope, claimKey(delivery.id), source.leaseMs)
+    if (claim.state === 'running') {
+      await delay(this.clock, Math.min(rivalWaitMs, Math.max(0, claim.untilMs - this.clock.now())))
+      claim = await claims.claim(scope, claimKey(delivery.id), source.leaseMs)
+    }
+    if (claim.state === 'done') return { answer: answer(source.ackStatus ?? 200), ending: told }
+    // Neither yes nor no: the other may still fail, and then this delivery is needed.
+    if (claim.state === 'running') return refusal(503, 'limited', retryLater())
+    const { token } = claim
+    let reply: Reply
+    try {
+      reply = await this.#keep(source, delivery)
+    } catch (thrown) {
+      // If this fails too, the lease frees it.
+      await claims.release(scope, claimKey(delivery.id), token).catch(() => false)
+      throw thrown
+    }
+    if (reply.answer.status >= 300) {
+      await claims.release(scope, claimKey(delivery.id), token).catch(() => false)
+      return reply
+    }
+    // It is kept already: a failure here costs a duplicate with the same id, which the bus knows.
+    await claims.complete(scope, claimKey(delivery.id), token, source.keepMs).catch(() => false)
+    return reply
+  }
+
+  async #keep(source: Source, delivery: InboundDelivery): Promise<Reply> {
+    const base = { id: delivery.id, ...secretOf(delivery) }
+    if (source.handle) return this.#handleNow(source, delivery, source.handle)
+    if (source.inbox) {
+      await source.inbox.add(delivery)
+      return { answer: answer(source.ackStatus ?? 200), ending: { outcome: 'kept', ...base } }
+    }
+    const publisher = this.#publisher
+    if (!publisher) throw new TreatyError('BUS_CLOSED', 'the receiver has no bus')
+    const stored = await publisher.store(source, delivery)
+    if (stored.outcome === 'refused') {
+      const body = JSON.stringify({ findings: stored.findings })
+      return {
+        answer: { status: 422, headers: { 'content-type': 'application/json' }, body },
+        ending: { outcome: 'refused', ...base },
+      }
+    }
+    return { answer: answer(source.ackStatus ?? 200), ending: { ...base, ...endingOf(stored) } }
+  }
+
+  async #handleNow(
+    source: Source,
+    delivery: InboundDelivery,
+    handle: NonNullable<SourceOptions['handle']>,
+  ): Promise<Reply> {
+    const base = { id: delivery.id, ...secretOf(delivery) }
+    const controller = new AbortController()
+    const timeout = Promise.withResolvers<never>()
+    const timer = this.clock.setTimeout(() => {
+      controller.abort()
+      timeout.reject(new TreatyError('HANDLER_ABORTED', 'the handler took longer than its time'))
+    }, source.bounds.handleMs)
+    try {
+      const given = await Promise.race([
+        handle(delivery, { signal: controller.signal }),
+        timeout.promise,
+      ])
+      const { status = source.ackStatus ?? 200, headers = {}, body = '' } = given ?? {}
+      return { answer: { status, headers, body }, ending: { outcome: 'handled', ...base } }
+    } catch (thrown) {
+      const error = isTreatyError(thrown)
+        ? thrown
+        : new TreatyError('HANDLER_FAILED', errorMessage(thrown), { cause: thrown })
+      return { answer: answer(500), ending: { outcome: 'failed', error, ...base } }
+    } finally {
+      this.clock.clearTimeout(timer)
+    }
+  }
+
+  /** Keeps the store bounded without a timer that would keep the process alive. */
+  #purgeSometimes(): void {
+    const now = this.clock.monotonic()
+    if (now - this.#purgedAt < purgeEveryMs) return
+    this.#purgedAt = now
+    this.#options.store.claims.purge().catch(() => 0)
+  }
+}
+
+function endingOf(stored: Exclude<Stored, { outcome: 'refused' }>): Ending {
+  if (stored.outcome === 'published') return { outcome: 'published', messageId: stored.messageId }
+  if (stored.outcome === 'quarantined') {
+    return { outcome: 'quarantined', deadLetter: stored.deadLetter }
+  }
+  return { outcome: 'ignored' }
+}
+
+function secretOf({ secretIndex }: InboundDelivery): { secretIndex?: number } {
+  return secretIndex === undefined ? {} : { secretIndex }
+}
+
+function answer(status: number, headers: Readonly<Record<string, string>> = {}): InboundAnswer {
+  return { status, headers, body: '' }
+}
+
+function refusal(
+  status: number,
+  outcome: 'malformed' | 'limited',
+  headers: Readonly<Record<string, string>> = {},
+): Reply {
+  return { answer: answer(status, headers), ending: { outcome } }
+}
+
+function retryLater(): Readonly<Record<string, string>> {
+  return { 'retry-after': String(retryAfterSeconds) }
+}
+
+function tooBusy(): Reply {
+  return refusal(503, 'limited', { 'retry-after': '1' })
+}
+
+/** Nothing was kept, so the sender must come again: store full or locked, bus closed, or a defect of ours. */
+function unavailable(thrown: unknown): Reply {
+  const error = isTreatyError(thrown)
+    ? thrown
+    : new TreatyError('UNFORESEEN', errorMessage(thrown), { cause: thrown })
+  return { answer: answer(503, retryLater()), ending: { outcome: 'failed', error } }
+}
+
+function question(source: Source, request: InboundRequest): Reply {
+  const at = request.url.indexOf('?')
+  const answered = answerQuestion(source.handshakeList, {
+    method: request.method,
+    query: new URLSearchParams(at < 0 ? '' : request.url.slice(at + 1)),
+    header: (name) => fieldText(request, name),
+    secrets: source.secrets(),
+  })
+  if (answered) return { answer: answered, ending: { outcome: 'handshake' } }
+  return refusal(405, 'malformed', { allow: 'POST' })
+}
+
+function fieldText({ headers }: InboundRequest, name: string): string | undefined {
+  const field = readField(headers, name)
+  return 'value' in field ? field.value : undefined
+}
+
+function isTypeTaken({ limits }: Source, request: InboundRequest): boolean {
+  if (limits?.contentTypes === undefined) return true
+  const type = (fieldText(request, 'content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
+  return limits.contentTypes.includes(type)
+}
+
+/** The URL as the provider called it, which is not the one that arrives behind a proxy. */
+function publicUrl(
+  configured: string | undefined,
+  request: InboundRequest,
+  trustProxy: ReceiverOptions['trustProxy'],
+): string {
+  const { url } = request
+  if (/^https?:\/\//i.test(url) && configured === undefined) return url
+  const path = url.replace(/^https?:\/\/[^/?#]*/i, '')
+  if (configured !== undefined) {
+    const at = path.indexOf('?')
+    return at < 0 ? configured : configured + path.slice(at)
+  }
+  const isTrusted = trustProxy?.(request.remoteAddress) ?? false
+  const forwarded = (name: string) => (isTrusted ? fieldText(request, name) : undefined)
+  const protocol = forwarded('x-forwarded-proto')?.split(',')[0]?.trim() ?? 'http'
+  const host = forwarded('x-forwarded-host')?.split(',')[0]?.trim() ?? fieldText(request, 'host')
+  return `${protocol}://${host ?? 'localhost'}${path}`
+}
+
+function jsonOf(rawBody: Uint8Array): Json | undefined {
+  const parsed = parseJson(Buffer.from(rawBody).toString('utf8'))
+  return 'value' in parsed ? parsed.value : undefined
+}
+
+/** Unsigned senders may name their delivery too; else it is its content. */
+function unsignedId(headers: Readonly<Record<string, string>>, rawBody: Uint8Array): string {
+  const id = headers['webhook-id'] ?? headers['idempotency-key']
+  return id ?? `sha256-${createHash('sha256').update(rawBody).digest('hex')}`
+}
+
+/** What a store takes as a key; ids come from outside. */
+function claimKey(id: string): string {
+  if (/^[\x21-\x7e]{1,256}$/.test(id)) return id
+  return `sha256-${createHash('sha256').update(id).digest('hex')}`
+}
+
+function checkEvent(source: Source, bus: Bus | undefined): void {
+  const { event, name } = source
+  if (event === undefined) return
+  if (!bus) {
+    throw new TreatyError(
+      'OPTION_INVALID',
+      `the webhook source ${name} needs a bus for its event`,
+      {
+        hint: 'Give the bus option, or an inbox, or handle.',
+      },
+    )
+  }
+  if (typeof event !== 'string') return
+  if (bus.contracts.some(({ events }) => Object.hasOwn(events, event))) return
+  throw new TreatyError('UNKNOWN_EVENT', `no loaded contract has the event "${event}" of ${name}`, {
+    details: { event, source: name },
+  })
+}
