@@ -30,6 +30,7 @@ import type {
   PublishOptions,
   Subscription,
 } from './types.ts'
+import { withUpcasts } from './upcasting.ts'
 import type { StartedWorker, WorkerOptions } from './worker.ts'
 import { startWorker } from './worker.ts'
 
@@ -268,18 +269,19 @@ export class BusCore {
   ): Promise<Subscription> {
     const group = groupName(contract, consumer.name)
     if (consumer.pending) await this.#ensureGroup(contract, consumerGroup(contract, consumer))
+    const reader = createReader({
+      contract,
+      consumer,
+      validatorOf: (type) => this.#options.readerView.forEvent(type),
+    })
     return this.#startWorker({
       ...this.#workerBase(),
       group,
       consumer: consumer.name,
       retry: consumer.retry,
-      reader: createReader({
-        contract,
-        consumer,
-        validatorOf: (type) => this.#options.readerView.forEvent(type),
-      }),
+      reader,
       guard: this.#guardOf(group, consumer),
-      handlerOf: (type) => handlers[type] ?? handlers['*'],
+      handlerOf: withUpcasts(reader, (type) => handlers[type] ?? handlers['*']),
       publish: (event, data, more) => this.#publish(event, data, more, consumer.name),
       consume: options,
     })

@@ -11,6 +11,7 @@ import type { Sender } from './sender.ts'
 import { commandGroupName } from './topology.ts'
 import type { Transport } from './transport.ts'
 import type { CommandHandler } from './types.ts'
+import { withUpcasts } from './upcasting.ts'
 import type { WorkerOptions } from './worker.ts'
 
 export interface CommandsOptions {
@@ -73,20 +74,21 @@ export class Commands {
     handler: CommandHandler<never, unknown>,
   ): Pick<WorkerOptions, 'group' | 'consumer' | 'retry' | 'reader' | 'guard' | 'handlerOf'> {
     const { contract, command } = this.#options.catalogue.command(name)
+    const reader = createReader({
+      contract,
+      consumer: { name: command.handler, accepts: '*', events: { [name]: { needs: [] } } },
+      validatorOf: (type) => this.#options.readerView.forCommand(type)?.request,
+    })
     return {
       group: commandGroupName(contract, command),
       consumer: command.handler,
       retry: oneAttempt,
-      reader: createReader({
-        contract,
-        consumer: { name: command.handler, accepts: '*', events: { [name]: { needs: [] } } },
-        validatorOf: (type) => this.#options.readerView.forCommand(type)?.request,
-      }),
+      reader,
       guard: undefined,
-      handlerOf: () => async (message, context) => {
+      handlerOf: withUpcasts(reader, () => async (message, context) => {
         const answer = await answerOf(() => handler(message as Message<never>, context))
         await this.#reply(contract, message as Message, answer)
-      },
+      }),
     }
   }
 

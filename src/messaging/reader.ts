@@ -1,8 +1,8 @@
-import type { Consumer, Contract, EventValidator, Message } from '../contracts/index.ts'
-import { decodeEnvelope, satisfies } from '../contracts/index.ts'
-import { errorMessage, isTreatyError } from '../core/errors.ts'
+import type { Consumer, Contract, EventValidator, Message, Upcaster } from '../contracts/index.ts'
+import { createUpcaster, decodeEnvelope, satisfies } from '../contracts/index.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
-import { valueAt } from '../core/json.ts'
+import { type Json, valueAt } from '../core/json.ts'
 import type { Delivery, Failure } from './transport.ts'
 
 /** A delivery whose message may be handled, or the reason why it never can be. */
@@ -15,6 +15,12 @@ export interface Reader {
   read(delivery: Delivery): Reading
   /** The idempotency key of a message; undefined where the contract asks for none, or the message has none. */
   idempotencyKey(message: Message): string | undefined
+  /**
+   * The message in the contract's own version, where `read` let it pass as one of another major version that an upcast
+   * leads from; undefined for every other message, and the member is absent where the contract has no upcasts.
+   * The promise rejects with UPCAST_FAILED, which is a reason to bury the message.
+   */
+  upcast?(message: Message): Promise<Message> | undefined
 }
 
 export interface ReaderOptions {
@@ -29,14 +35,16 @@ const versionsMax = 1000
 
 export function createReader(options: ReaderOptions): Reader {
   const { contract, consumer } = options
-  const readable = new Map<string, boolean>()
+  const upcaster = contract.evolution.upcast.length > 0 ? createUpcaster(contract) : undefined
+  const ways = new Map<string, Way>()
 
-  function isReadable(version: string): boolean {
-    const known = readable.get(version)
+  function wayOf(version: string, type: string): Way {
+    const key = upcaster === undefined ? version : `${version} ${type}`
+    const known = ways.get(key)
     if (known !== undefined) return known
-    const verdict = sameMajor(version, contract.version) || satisfies(version, consumer.accepts)
-    if (readable.size < versionsMax) readable.set(version, verdict)
-    return verdict
+    const way = findWay(version, type, { ...options, upcaster })
+    if (ways.size < versionsMax) ways.set(key, way)
+    return way
   }
 
   return {
@@ -49,7 +57,7 @@ export function createReader(options: ReaderOptions): Reader {
         const findings = isTreatyError(error) ? error.findings : []
         return failed(contract, 'UNDECODABLE', { message: errorMessage(error), findings })
       }
-      return judge(message, options, isReadable)
+      return judge(message, options, wayOf)
     },
 
     idempotencyKey(message) {
@@ -60,13 +68,54 @@ export function createReader(options: ReaderOptions): Reader {
       if (value === undefined || value === null) return undefined
       return typeof value === 'string' ? value : JSON.stringify(value)
     },
+
+    ...(upcaster === undefined
+      ? {}
+      : {
+          upcast(message: Message) {
+            const version = message.metadata?.schema_version
+            if (version === undefined || wayOf(version, message.type) !== 'upcast') return undefined
+            return upcasted(message, version, { ...options, upcaster })
+          },
+        }),
   }
+}
+
+/** What becomes of messages of one version: read as they are, upcast first, or refused. */
+type Way = 'as it is' | 'upcast' | 'refused'
+
+interface WithUpcaster extends ReaderOptions {
+  readonly upcaster: Upcaster | undefined
+}
+
+function findWay(version: string, type: string, options: WithUpcaster): Way {
+  const { contract, consumer, upcaster } = options
+  if (sameMajor(version, contract.version)) return 'as it is'
+  if (upcaster?.path(type, version) !== undefined) return 'upcast'
+  return satisfies(version, consumer.accepts) ? 'as it is' : 'refused'
+}
+
+async function upcasted(
+  message: Message,
+  from: string,
+  { contract, upcaster, validatorOf }: WithUpcaster,
+): Promise<Message> {
+  const data = (await upcaster?.convert(message.type, message.data as Json, { from })) ?? null
+  const metadata = { ...message.metadata, schema_version: contract.version, upcast_from: from }
+  const made = { ...message, data, metadata } as Message
+  const validator = validatorOf(message.type)
+  if (validator === undefined || validator.check(made)) return made
+  throw new TreatyError(
+    'UPCAST_FAILED',
+    `"${message.type}" of version ${from} does not satisfy version ${contract.version} after its upcast`,
+    { hint: 'Correct the upcast, then replay.', findings: validator.findings(made) },
+  )
 }
 
 function judge(
   message: Message,
   options: ReaderOptions,
-  isReadable: (version: string) => boolean,
+  wayOf: (version: string, type: string) => Way,
 ): Reading {
   const { contract, consumer } = options
   const validator = options.validatorOf(message.type)
@@ -76,7 +125,9 @@ function judge(
   }
   if (!Object.hasOwn(consumer.events, message.type)) return { message, skip: true }
   const version = message.metadata?.schema_version
-  if (version !== undefined && !isReadable(version)) {
+  const way = version === undefined ? 'as it is' : wayOf(version, message.type)
+  if (way === 'upcast') return { message }
+  if (way === 'refused') {
     const text = `"${message.type}" was written against version ${version}, and "${consumer.name}" reads ${consumer.accepts}`
     return failed(contract, 'UNSUPPORTED_VERSION', { message: text })
   }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { ContractVerdict } from '../../contracts/compat/index.ts'
 import type { Contract } from '../../contracts/index.ts'
-import { hasErrors } from '../../core/finding.ts'
+import { type Finding, hasErrors } from '../../core/finding.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { exitCode } from '../exit-code.ts'
@@ -30,8 +30,9 @@ export const check: Command<CommandTable['check'], Data> = {
         ? (await context.settings()).contracts
         : [resolve(context.cwd, args.path)]
     const { contracts, findings } = await loadProjectContracts(context, paths)
-    const verdicts = await compare(args, { contracts, paths }, context)
-    const all = [...findings, ...verdicts.flatMap((verdict) => verdict.findings)]
+    const { verdicts, upcasts } = await compare(args, { contracts, paths }, context)
+    const own = [...findings, ...upcasts]
+    const all = [...own, ...verdicts.flatMap((verdict) => verdict.findings)]
     const data: Data = {
       contracts: contracts.map(({ id, version, file }) => ({
         id,
@@ -62,7 +63,7 @@ export const check: Command<CommandTable['check'], Data> = {
         const { green, red, symbols } = style
         const verdict = hasErrors(all) ? red(`${symbols.fail} failed`) : green(`${symbols.ok} ok`)
         const blocks = [
-          renderFindings(findings, style),
+          renderFindings(own, style),
           ...verdicts.map((each) => renderVerdict(each, style)),
           `${verdict}  ${plural(contracts.length, 'contract')}, ${countFindings(all)}`,
         ]
@@ -77,22 +78,32 @@ interface Checked {
   readonly paths: readonly string[]
 }
 
-/** What became of each contract since the baseline; empty without one. */
+/** What became of each contract since the baseline, and what is wrong with their upcasts. */
 async function compare(
   { against }: Arguments,
   { contracts, paths }: Checked,
   context: CommandContext,
-): Promise<readonly ContractVerdict[]> {
-  if (against === undefined) return []
-  const [{ loadBaseline }, { compareContracts }] = await Promise.all([
+): Promise<{
+  readonly verdicts: readonly ContractVerdict[]
+  readonly upcasts: readonly Finding[]
+}> {
+  const hasUpcasts = contracts.some(({ evolution }) => evolution.upcast.length > 0)
+  // The prover is only loaded where there is something to prove.
+  if (against === undefined && !hasUpcasts) return { verdicts: [], upcasts: [] }
+  const [{ loadBaseline }, { checkUpcasts, compareContracts }] = await Promise.all([
     import('../evolution/baseline.ts'),
     import('../../contracts/compat/index.ts'),
   ])
-  const ids = contracts.map(({ id }) => id)
   const { cwd, stopping: signal } = context
-  const { versions } = await loadBaseline({ against, paths, cwd, ids, signal })
-  return contracts.flatMap((contract) => {
-    const earlier = versions.get(contract.id) ?? []
-    return earlier.length === 0 ? [] : [compareContracts(earlier, contract, { signal })]
-  })
+  const ids = contracts.map(({ id }) => id)
+  const baseline =
+    against === undefined ? undefined : await loadBaseline({ against, paths, cwd, ids, signal })
+  const verdicts: ContractVerdict[] = []
+  const upcasts: Finding[] = []
+  for (const contract of contracts) {
+    const earlier = baseline?.versions.get(contract.id) ?? []
+    if (earlier.length > 0) verdicts.push(compareContracts(earlier, contract, { signal }))
+    upcasts.push(...(await checkUpcasts(contract, earlier)))
+  }
+  return { verdicts, upcasts }
 }

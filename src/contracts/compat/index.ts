@@ -1,3 +1,5 @@
+export { checkUpcasts } from '../upcast-check.ts'
+export { sampleMessages } from '../upcast-samples.ts'
 export type { CompareContractsOptions } from './compare-contracts.ts'
 export { compareContracts } from './compare-contracts.ts'
 export type { Description } from './compare-describe.ts'

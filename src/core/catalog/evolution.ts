@@ -60,4 +60,36 @@ export const evolutionCodes = {
     meaning: 'The registry or repository that holds the earlier contracts cannot be read now.',
     fix: 'Check the URL and that treaty serve runs there, or that git works in this folder.',
   },
+  UPCAST_INVALID: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'The expression of an upcast is not JSONata.',
+    fix: 'Correct it at the position that the finding names.',
+    example: `upcast: [{ event: order.placed, from: 1.x, to: 2.x, jsonata: '$merge([$' }]`,
+  },
+  UPCAST_BREAKS: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A message of an earlier version (an example, or one that its schema allows) fails in an upcast, or does not satisfy the present schema after it; the witness is its data.',
+    fix: 'Let the upcast produce what the present schema asks for, for that message too.',
+  },
+  UPCAST_MISSING: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'The major version was raised and no upcast leads from the earlier one, so its messages cannot be read any more.',
+    fix: 'Add a step to evolution.upcast, or make sure that no message of the earlier version is kept.',
+  },
+  UPCAST_FAILED: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A message of an earlier major version could not be turned into one of the present: the expression failed, or its result does not satisfy the schema.',
+    fix: 'Correct the upcast, deploy, and replay the dead letter.',
+  },
 } as const satisfies Record<string, CatalogEntry>
