@@ -13,14 +13,19 @@ interface BenchModule {
 
 const benches: Readonly<Record<string, () => Promise<BenchModule>>> = {
   bus: () => import('./bus.ts'),
+  compat: () => import('./compat.ts'),
   memory: () => import('./memory.ts'),
   validate: () => import('./validate.ts'),
 }
 
 function machine(): string {
   const model = cpus()[0]?.model.trim() || 'unknown processor'
-  const load = loadavg()[0]?.toFixed(1)
-  return `${cpus().length} × ${model}, load ${load}, Node ${process.version}`
+  return `${cpus().length} × ${model}, Node ${process.version}`
+}
+
+/** Processes that wanted to run in the last minute: what else the machine had to do shows here. */
+function load(): string {
+  return loadavg()[0]?.toFixed(1) ?? ''
 }
 
 const { values, positionals } = parseArgs({
@@ -31,8 +36,8 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
   },
 })
-const load = benches[positionals[0] ?? '']
-if (load === undefined) {
+const loadBench = benches[positionals[0] ?? '']
+if (loadBench === undefined) {
   console.error(`usage: npm run bench -- NAME [--json] [--rounds N] [--smoke]
 NAME is one of: ${Object.keys(benches).join(', ')}`)
   process.exit(2)
@@ -45,10 +50,11 @@ const { version } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 ) as { version: string }
 const rounds = Number(values.rounds ?? (values.smoke ? 1 : 5))
-const { bench } = await load()
+const { bench } = await loadBench()
+const loadBefore = load()
 const report = await bench({ rounds, isSmoke: values.smoke })
 const notes = [
-  `treatyjs ${version}; ${machine()}; medians of ${rounds} rounds, sides interleaved${values.smoke ? '; SMOKE RUN, the numbers mean nothing' : ''}`,
+  `treatyjs ${version}; ${machine()}; load ${loadBefore} before and ${load()} after; medians of ${rounds} rounds, sides interleaved${values.smoke ? '; SMOKE RUN, the numbers mean nothing' : ''}`,
   ...report.notes,
 ]
 console.log(renderTable({ ...report, notes }))
