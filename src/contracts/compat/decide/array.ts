@@ -1,12 +1,7 @@
 import type { Json } from '../../../core/json.ts'
 import { type Lit, negate } from '../formula/store.ts'
-import type { Budget } from './budget.ts'
-import { distinctValues } from './distinct.ts'
-import { EMPTY, found, type Inhabiting, type Result, type Signed } from './result.ts'
-
-export interface ArrayContext extends Inhabiting {
-  readonly budget: Budget
-}
+import { type ArrayContext, distinctValues, type Slot } from './distinct.ts'
+import { EMPTY, found, type Result, type Signed } from './result.ts'
 
 /** Some item from `from` on must satisfy `lit`; demands of one group sit at different places. */
 interface Demand {
@@ -19,12 +14,6 @@ interface Limit {
   readonly lit: Lit
   readonly n: number
   readonly origin: Lit
-}
-
-/** Some places of the array that share one conjunction. */
-export interface Slot {
-  readonly lits: readonly Lit[]
-  readonly places: readonly number[]
 }
 
 const demandsMax = 60

@@ -1,3 +1,5 @@
+import { systemClock } from '../../../core/clock.ts'
+
 /** Thrown inside one question only, when its budget is spent; never leaves this folder. */
 export class BudgetSpent extends Error {
   readonly what: string
@@ -32,7 +34,7 @@ export class Budget {
   #ticks: number
   #sinceLook = 0
 
-  constructor({ budgetMs, ticks, signal, monotonic = () => performance.now() }: BudgetOptions) {
+  constructor({ budgetMs, ticks, signal, monotonic = systemClock.monotonic }: BudgetOptions) {
     this.#monotonic = monotonic
     const now = monotonic()
     this.#deadline = now + budgetMs

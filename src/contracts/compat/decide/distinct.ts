@@ -2,8 +2,19 @@ import type { Json } from '../../../core/json.ts'
 import { canonicalText } from '../formula/canonical.ts'
 import { constant } from '../formula/constant.ts'
 import { type Lit, negate } from '../formula/store.ts'
-import type { ArrayContext, Slot } from './array.ts'
-import type { Result } from './result.ts'
+import type { Budget } from './budget.ts'
+import type { Inhabiting, Result } from './result.ts'
+
+/** What the solver of arrays needs from the whole. */
+export interface ArrayContext extends Inhabiting {
+  readonly budget: Budget
+}
+
+/** Some places of the array that share one conjunction. */
+export interface Slot {
+  readonly lits: readonly Lit[]
+  readonly places: readonly number[]
+}
 
 interface Place {
   readonly index: number
