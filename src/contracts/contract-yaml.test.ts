@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { contractToYaml } from './contract-yaml.ts'
+import { contractToSource, contractToYaml } from './contract-yaml.ts'
+import { defineContract } from './define.ts'
 import { loadContractsSync, readContractText } from './loader.ts'
 import type { Contract, JsonSchema } from './model.ts'
 import { parseRenderedContract, renderContract } from './render-markdown.ts'
@@ -307,4 +308,28 @@ consumers: { billing: { accepts: ^1, events: { OrderPlaced: { needs: [orderId], 
       findings: [{ code: 'CONTRACT_UNMARKED' }],
     })
   })
+})
+
+it('keeps the $id of a schema, by which registries find it', () => {
+  const contract = defineContract({
+    id: 'shop.orders',
+    version: '1.0.0',
+    purpose: 'Tells every service that an order was placed.',
+    channels: { orders: { address: 'shop.orders' } },
+    events: {
+      'order.placed': {
+        channel: 'orders',
+        purpose: 'Sent when a checkout has been paid.',
+        schema: { $id: 'https://shop.example/order.json', type: 'object' },
+      },
+    },
+    producers: { shop: {} },
+    consumers: { billing: { accepts: '^1.0.0', events: { 'order.placed': {} } } },
+  } as never)
+  const again = defineContract(contractToSource(contract) as never)
+
+  expect(contract.events['order.placed']?.schemaId).toBe('https://shop.example/order.json')
+  const { contract: parsed } = parseRenderedContract(renderContract(contract))
+  expect(parsed?.events['order.placed']?.schemaId).toBe('https://shop.example/order.json')
+  expect(again.events['order.placed']).toEqual(contract.events['order.placed'])
 })

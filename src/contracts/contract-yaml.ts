@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
 import { present } from './contract-reader.ts'
 import type { Channel, CommandDefinition, Consumer, Contract, EventDefinition } from './model.ts'
+import { namedSchema } from './schema-name.ts'
 
 /** A record without empty maps and lists, whose absence says the same. */
 function filled(record: Record<string, unknown>): Record<string, Json> {
@@ -35,12 +36,13 @@ function event({
   channel: on,
   purpose,
   schema,
+  schemaId,
   examples,
   deprecated,
 }: EventDefinition): JsonObject {
   return {
     ...filled({ channel: on, purpose, deprecated }),
-    schema,
+    schema: namedSchema(schema, schemaId),
     ...filled({ examples: examples.map(({ value }) => value) }),
   }
 }
@@ -55,7 +57,7 @@ function command(definition: CommandDefinition): JsonObject {
       timeout: formatDuration(timeoutMs),
       deprecated: definition.deprecated,
     }),
-    schema,
+    schema: namedSchema(schema, definition.schemaId),
     ...(reply === undefined ? {} : { reply }),
     ...filled({ errors: { ...errors }, examples: definition.examples.map(({ value }) => value) }),
   }

@@ -60,6 +60,8 @@ export interface EventDefinition {
   /** Schema of `data` alone; self-contained: every reference in it is local. */
   readonly schema: JsonSchema
   readonly schemaFile?: string
+  /** `$id` that the schema had where it came from: a name, by which registries find it. */
+  readonly schemaId?: string
   readonly examples: readonly Example[]
   readonly deprecated?: Deprecation
 }
@@ -71,6 +73,8 @@ export interface CommandDefinition {
   readonly purpose: string
   readonly schema: JsonSchema
   readonly schemaFile?: string
+  /** `$id` that the schema had where it came from: a name, by which registries find it. */
+  readonly schemaId?: string
   readonly reply?: JsonSchema
   readonly errors: Readonly<Record<string, JsonSchema>>
   readonly timeoutMs: number

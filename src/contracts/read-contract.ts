@@ -103,6 +103,15 @@ function schemaFile(read: ReadSchema | undefined): string | undefined {
     : read?.target.document.source.file
 }
 
+/** The schema of the model has none, because what is inside it refers to it locally. */
+function schemaId(read: ReadSchema | undefined): string | undefined {
+  if (read === undefined) return undefined
+  const { document, pointer } = read.target
+  let schema: Json | undefined = document.value
+  for (const name of pointer) schema = mapAt(schema)[name]
+  return textAt(mapAt(schema), '$id') ?? textAt(mapAt(schema), 'id')
+}
+
 function readEvent(
   context: ReadContext,
   name: string,
@@ -118,6 +127,7 @@ function readEvent(
     purpose: textAt(value, 'purpose') ?? '',
     schema: read?.schema ?? true,
     schemaFile: schemaFile(read),
+    schemaId: schemaId(read),
     examples: readExamples(context, value.examples, [...path, 'examples'], {
       name,
       schema: read?.schema,
@@ -151,6 +161,7 @@ function readCommand(
     purpose: textAt(value, 'purpose') ?? '',
     schema: read?.schema ?? true,
     schemaFile: schemaFile(read),
+    schemaId: schemaId(read),
     reply: reply?.schema,
     errors,
     timeoutMs: durationAt(value, 'timeout') ?? commandTimeoutMsDefault,

@@ -105,13 +105,12 @@ function messageSummary(
   message: Contract['events'][string] | Contract['commands'][string],
   kind: MessageSummary['kind'],
 ): MessageSummary {
-  const { name, purpose, schema, deprecated } = message
-  const schemaId = isJsonObject(schema) ? (schema.$id ?? schema.id) : undefined
+  const { name, purpose, schemaId, deprecated } = message
   return {
     name,
     kind,
     purpose,
-    ...(typeof schemaId === 'string' ? { schemaId } : {}),
+    ...(schemaId === undefined ? {} : { schemaId }),
     ...(deprecated ? { deprecated } : {}),
   }
 }

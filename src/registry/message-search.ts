@@ -1,3 +1,4 @@
+import { namedSchema } from '../contracts/index.ts'
 import type { StoredChange } from './changes.ts'
 import type { Documents } from './documents.ts'
 import type { Ledger } from './ledger.ts'
@@ -18,7 +19,8 @@ export function createMessageSearch(
     const contract = found && (await documents.contract(found.hash))
     const message = contract?.events[type] ?? contract?.commands[type]
     if (!found || !message) return undefined
-    return { type, contract: found.id, version: found.version, schema: message.schema }
+    const schema = namedSchema(message.schema, message.schemaId)
+    return { type, contract: found.id, version: found.version, schema }
   }
 
   return {

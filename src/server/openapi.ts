@@ -10,6 +10,8 @@ export interface RouteRecord {
   /** With parameters as `:name`. */
   readonly url: string
   readonly access: string
+  /** Whose media type and errors it speaks; absent: our own. */
+  readonly protocol?: 'confluent' | undefined
   readonly summary: string
   readonly querystring?: JsonObject | undefined
   readonly params?: JsonObject | undefined
@@ -52,13 +54,28 @@ export function openApiDocument(
   }
 }
 
+/** Media types and form of errors, by protocol. */
+const dialects = {
+  own: {
+    content: 'application/json',
+    errors: 'application/problem+json',
+    error: '#/components/schemas/Problem',
+  },
+  confluent: {
+    content: 'application/vnd.schemaregistry.v1+json',
+    errors: 'application/vnd.schemaregistry.v1+json',
+    error: '#/components/schemas/Fault',
+  },
+} as const
+
 function operation(route: RouteRecord, withKeys: boolean): JsonObject {
+  const dialect = dialects[route.protocol ?? 'own']
   const answers: [string, JsonObject][] = Object.entries(route.response ?? {}).map(
     ([status, schema]) => [
       status,
       {
         description: status === '200' ? 'Done.' : 'See the body.',
-        content: { 'application/json': { schema } },
+        content: { [dialect.content]: { schema } },
       },
     ],
   )
@@ -68,14 +85,14 @@ function operation(route: RouteRecord, withKeys: boolean): JsonObject {
     summary: route.summary,
     parameters: [...parameters(route.params, 'path'), ...parameters(route.querystring, 'query')],
     ...(route.body
-      ? { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } }
+      ? { requestBody: { required: true, content: { [dialect.content]: { schema: route.body } } } }
       : {}),
     responses: {
       ...Object.fromEntries(answers),
       default: {
         description: 'What went wrong.',
         content: {
-          'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+          [dialect.errors]: { schema: { $ref: dialect.error } },
         },
       },
     },
@@ -93,12 +110,16 @@ function operationId({ method, url }: RouteRecord): string {
     .replaceAll('--', '-')
 }
 
+function isRequired(schema: JsonObject | undefined, name: string): boolean {
+  return Array.isArray(schema?.required) && schema.required.includes(name)
+}
+
 function parameters(schema: JsonObject | undefined, place: 'path' | 'query'): JsonObject[] {
   const properties = (schema?.properties ?? {}) as Record<string, JsonObject>
   return Object.entries(properties).map(([name, { description, ...rest }]) => ({
     name,
     in: place,
-    ...(place === 'path' ? { required: true } : {}),
+    ...(place === 'path' || isRequired(schema, name) ? { required: true } : {}),
     ...(typeof description === 'string' ? { description } : {}),
     schema: rest,
   }))

@@ -87,7 +87,7 @@ function registerRegistration(app: FastifyInstance, state: ServerState): void {
         },
         body: registryBodies.contract,
         response: {
-          200: registryAnswers.registered,
+          200: { anyOf: [registryAnswers.registered, registryAnswers.findings] },
           201: registryAnswers.registered,
         },
       },

@@ -140,6 +140,10 @@ const message = object({
 /** Schemas that other schemas point to, as `components` of the OpenAPI document. */
 export const componentSchemas = {
   Finding: finding,
+  Fault: {
+    ...object({ error_code: { type: 'integer' }, message: text }),
+    description: 'An error of the Confluent Schema Registry protocol.',
+  },
   Problem: {
     ...object(
       {

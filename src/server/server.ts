@@ -71,6 +71,8 @@ declare module 'fastify' {
     access?: RouteAccess
     /** True where programs may change state without a key, as long as no page can. */
     programs?: boolean
+    /** Whose media type and errors the route speaks; absent: our own. */
+    protocol?: 'confluent'
   }
   interface FastifySchema {
     /** One sentence for the OpenAPI document. */
@@ -295,6 +297,7 @@ function collectRoutes(app: FastifyInstance): RouteRecord[] {
         method: name,
         url,
         access: config?.access ?? 'read',
+        protocol: config?.protocol,
         summary: parts.summary ?? '',
         querystring: parts.querystring,
         params: parts.params,

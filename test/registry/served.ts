@@ -4,6 +4,7 @@ import {
   type Registry,
   type Subjects,
 } from '../../src/registry/index.ts'
+import type { Server } from '../../src/server/index.ts'
 import { createServer, type ServerOptions } from '../../src/server/index.ts'
 import { openStore } from '../../src/store/index.ts'
 
@@ -13,6 +14,7 @@ export interface Served extends AsyncDisposable {
   readonly url: string
   /** Where the facade is. */
   readonly confluent: string
+  readonly server: Server
   readonly registry: Registry
   readonly subjects: Subjects
   /** One request with a JSON body; the answer's body parsed, where there is one. */
@@ -39,6 +41,7 @@ export async function serve(options: Partial<ServerOptions> = {}): Promise<Serve
   return {
     url,
     confluent,
+    server,
     registry: openRegistry(store),
     subjects: openSubjects(store),
     async call(method, path, body, headers = {}) {

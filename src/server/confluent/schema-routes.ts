@@ -14,7 +14,7 @@ import {
   schemaView,
 } from './forms.ts'
 
-const read = { access: 'read' } as const
+const read = { access: 'read', protocol: 'confluent' } as const
 
 type IdRoute = { Querystring: ChangeQuery; Params: { id: string } }
 

@@ -4,8 +4,8 @@ import { callerOf } from '../caller.ts'
 import type { FacadeState } from './facade-state.ts'
 import { type ChangeQuery, changeQuery, configView, forms, params, subjectOf } from './forms.ts'
 
-const read = { access: 'read' } as const
-const write = { access: 'write', programs: true } as const
+const read = { access: 'read', protocol: 'confluent' } as const
+const write = { access: 'write', programs: true, protocol: 'confluent' } as const
 
 type Route = { Querystring: ChangeQuery; Params: { subject: string }; Body: JsonObject }
 

@@ -17,10 +17,10 @@ import {
   subjectOf,
 } from './forms.ts'
 
-const read = { access: 'read' } as const
-const write = { access: 'write', programs: true } as const
+const read = { access: 'read', protocol: 'confluent' } as const
+const write = { access: 'write', programs: true, protocol: 'confluent' } as const
 /** Asks without changing anything, but by POST. */
-const ask = { access: 'read', programs: true } as const
+const ask = { access: 'read', programs: true, protocol: 'confluent' } as const
 
 /** Subjects, their versions, and whether another version would do. */
 export function registerSubjectRoutes(app: FastifyInstance, state: FacadeState): void {
