@@ -15,7 +15,7 @@ import type { Breaking, Unknown, Verdict } from './verdict.ts'
 import { locate, schemaPointer } from './witness/locate.ts'
 import { reasonOf } from './witness/reason.ts'
 import { shrink } from './witness/shrink.ts'
-import { provesBreak, runtimeAgrees, type Side } from './witness/verify.ts'
+import { provesBreak, runtimeOpinion, type Side } from './witness/verify.ts'
 
 /** A schema with the draft that it is read in. */
 export interface Drafted {
@@ -29,8 +29,9 @@ export interface QuestionLimits {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Candidates that are tried when the validators disagree on the first. */
+/** Other ways to break that are looked for when the validators disagree on the first, and that they are asked about. */
 const retriesMax = 40
+const opinionsMax = 12
 
 /**
  * Decides whether every instance of `a` is accepted by `b`: both become formulas in one store, and
@@ -103,15 +104,19 @@ class Question {
     if (!provesBreak(this.#a, this.#b, value))
       return this.#disagreement(value, 'our own evaluator does not see the break')
     const small = shrink(value, (candidate) => provesBreak(this.#a, this.#b, candidate))
-    const opinion = runtimeAgrees(this.#a, this.#b, small)
-    if (opinion === true) return this.#breaking(small)
-    if (opinion === false) {
-      for (const candidate of this.#candidates(value)) {
-        const holds = provesBreak(this.#a, this.#b, candidate)
-        if (holds && runtimeAgrees(this.#a, this.#b, candidate) === true)
-          return this.#breaking(candidate)
-      }
+    const opinion = runtimeOpinion(this.#a, this.#b, small)
+    if (opinion === 'whole') return this.#breaking(small)
+    let opinions = 0
+    let fallback = opinion === 'slice' ? small : undefined
+    for (const candidate of opinion === undefined ? [] : this.#candidates(value)) {
+      if (opinions >= opinionsMax) break
+      if (!provesBreak(this.#a, this.#b, candidate)) continue
+      opinions += 1
+      const other = runtimeOpinion(this.#a, this.#b, candidate)
+      if (other === 'whole') return this.#breaking(candidate)
+      if (other === 'slice') fallback ??= candidate
     }
+    if (fallback !== undefined) return this.#breaking(fallback)
     const who =
       opinion === undefined ? 'cannot compile one of the schemas' : 'does not see the break'
     return this.#disagreement(small, `the validator of the runtime ${who}`)

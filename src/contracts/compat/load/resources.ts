@@ -36,11 +36,14 @@ export interface Document {
   readonly references: Place[]
   readonly usesDynamicScope: boolean
   readonly usesUnevaluated: boolean
+  /** It has keywords that validators in use are known to read otherwise than the specification. */
+  readonly isDelicate: boolean
 }
 
 /** Base of schemas that name none; opaque to users. */
 export const defaultBase = 'json-schema:///root'
 const depthMax = 20_000
+const delicate: ReadonlySet<string> = new Set(['contains', '$dynamicRef', '$recursiveRef'])
 const subschemasMax = 1_000_000
 
 interface Walk {
@@ -68,6 +71,7 @@ export function indexDocument(
     references: [],
     usesDynamicScope: false,
     usesUnevaluated: false,
+    isDelicate: false,
   } as unknown as { -readonly [K in keyof Document]: Document[K] }
   const root = createResource(document, { uri, pointer: '', draft, root: raw })
   const walk: Walk = { document, findings: [] }
@@ -144,8 +148,10 @@ function visit(walk: Walk, frame: Frame, schema: JsonObject, stack: Frame[]): vo
           depth: frame.depth + 1,
         })
       }
-    if (keyword.startsWith('unevaluated'))
-      (walk.document as { usesUnevaluated: boolean }).usesUnevaluated = true
+    const isUnevaluated = keyword.startsWith('unevaluated')
+    if (isUnevaluated) (walk.document as { usesUnevaluated: boolean }).usesUnevaluated = true
+    if (isUnevaluated || delicate.has(keyword))
+      (walk.document as { isDelicate: boolean }).isDelicate = true
     if (keyword === '$ref' || keyword === '$recursiveRef' || keyword === '$dynamicRef')
       walk.document.references.push(place)
   }

@@ -2,6 +2,7 @@ import type { AnySchema } from 'ajv'
 import type { Json } from '../../../core/json.ts'
 import { createAjv } from '../../ajv-instance.ts'
 import { withoutNullable } from '../../nullable.ts'
+import { compileSchema } from '../../validator.ts'
 import type { Evaluator } from '../evaluate.ts'
 import type { Draft } from '../load/dialect.ts'
 import type { Document } from '../load/resources.ts'
@@ -19,20 +20,38 @@ export function provesBreak(a: Side, b: Side, value: Json): boolean {
   return a.evaluator.accepts(value) && !b.evaluator.accepts(value)
 }
 
+/** Above this length, in characters, whole schemas are not compiled for a second opinion. */
+const wholeMax = 50_000
+
 /**
- * Whether the validator of the runtime (Ajv, set up to follow the specification) sees it the same
- * way, on the slices of the schemas that can have a say on it; undefined when it cannot compile
- * one of them.
+ * Whether the validator of the runtime (Ajv, set up to follow the specification) sees the break
+ * too: `whole` on both schemas as they are, `slice` only on the parts that can have a say, written
+ * so that it does not miss what they say; false when it does not, undefined when it cannot compile them.
  */
-export function runtimeAgrees(a: Side, b: Side, value: Json): boolean | undefined {
-  const accepted = runtimeAccepts(a, value)
+export function runtimeOpinion(
+  a: Side,
+  b: Side,
+  value: Json,
+): 'whole' | 'slice' | false | undefined {
+  const accepted = sliceAccepts(a, value)
   if (accepted !== true) return accepted
-  const refused = runtimeAccepts(b, value)
-  return refused === undefined ? undefined : !refused
+  const refused = sliceAccepts(b, value)
+  if (refused !== false) return refused === undefined ? undefined : false
+  return wholeAccepts(a, value) === false || wholeAccepts(b, value) === true ? 'slice' : 'whole'
+}
+
+/** Undefined where the slice says as much, or the whole is too large. */
+function wholeAccepts({ document, draft }: Side, value: Json): boolean | undefined {
+  if (!document.isDelicate || JSON.stringify(document.raw).length > wholeMax) return undefined
+  try {
+    return compileSchema(document.raw, { draft }).check(value)
+  } catch {
+    return undefined
+  }
 }
 
 /** Undefined when the validator cannot compile the schema. */
-function runtimeAccepts({ document, draft }: Side, value: Json): boolean | undefined {
+function sliceAccepts({ document, draft }: Side, value: Json): boolean | undefined {
   try {
     const schema = sliceFor(document, value)
     if (schema === undefined) return undefined
