@@ -16,7 +16,7 @@ await bus.consume(
         db.exec('CREATE TABLE IF NOT EXISTS invoice (order_id TEXT, total INTEGER)')
         db.prepare('INSERT INTO invoice VALUES (?, ?)').run(orderId, total)
         if (context.attempt === 1) throw new Error('the first attempt fails: its row is undone')
-        console.log('rows:', db.prepare('SELECT count(*) AS n FROM invoice').get()?.['n'])
+        console.log('rows:', db.prepare('SELECT count(*) AS n FROM invoice').get()?.n)
       })
     },
   },

@@ -28,7 +28,8 @@ export const cliCodes = {
     exitCode: 2,
     status: 400,
     retryable: false,
-    meaning: 'The configuration has a key that means nothing to Treaty; very likely a slip of the finger.',
+    meaning:
+      'The configuration has a key that means nothing to Treaty; very likely a slip of the finger.',
     fix: 'Correct or remove the key.',
     example: 'transprot: sqlite:./treaty.db',
   },

@@ -6,7 +6,8 @@ export const testingCodes = {
     exitCode: 3,
     status: 422,
     retryable: false,
-    meaning: 'The test kit found no value that satisfies a schema: it may have none, or be too intricate to meet by search.',
+    meaning:
+      'The test kit found no value that satisfies a schema: it may have none, or be too intricate to meet by search.',
     fix: 'Give the event an example, pass the field as an override, or simplify the schema at the place that is named.',
     example: "fake('order.placed') where a pattern and maxLength contradict each other",
   },
@@ -14,7 +15,8 @@ export const testingCodes = {
     exitCode: 3,
     status: 500,
     retryable: true,
-    meaning: 'A test bus did not come to rest: a handler does not return, or messages keep causing new ones.',
+    meaning:
+      'A test bus did not come to rest: a handler does not return, or messages keep causing new ones.',
     fix: 'Look at the messages and consumers that are named; raise the bound where the work is really that long.',
     example: 'await bus.settled() while a handler awaits a promise that nobody resolves',
   },
