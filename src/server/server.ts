@@ -11,6 +11,7 @@ import type { Store } from '../store/index.ts'
 import { registerApi } from './api-routes.ts'
 import { registerFacade } from './confluent/facade.ts'
 import { createGuard, type Guard, isLoopback, type Presented, type RouteAccess } from './guard.ts'
+import { jsonParser } from './json-body.ts'
 import { type ApiKey, createKeyRing } from './keys.ts'
 import { createProcessMetrics } from './metrics.ts'
 import { openApiDocument, type RouteRecord } from './openapi.ts'
@@ -200,6 +201,8 @@ function createApp(options: ServerOptions): FastifyInstance {
     },
   })
   app.decorateRequest('keyName', '')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonParser(app))
   // The schemas of answers describe; cutting an answer down to its schema would hide what the schema forgot.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
   return app

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { isTreatyError } from '../../core/errors.ts'
 import { protocolCode } from '../../registry/index.ts'
+import { jsonParser } from '../json-body.ts'
 import { asTreatyError, toProblem } from '../problem.ts'
 import type { FacadeState } from './facade-state.ts'
 import { flagNames } from './forms.ts'
@@ -22,14 +23,7 @@ export function registerFacade(app: FastifyInstance, state: FacadeState, path: s
   void app.register(
     (facade, _options, ready) => {
       facade.removeAllContentTypeParsers()
-      // A body of the protocol is JSON under several names; an empty one is none.
-      facade.addContentTypeParser(contentTypes, { parseAs: 'string' }, (_request, body, done) => {
-        try {
-          done(null, body === '' ? undefined : JSON.parse(String(body)))
-        } catch (error) {
-          done(Object.assign(error as Error, { statusCode: 400 }))
-        }
-      })
+      facade.addContentTypeParser(contentTypes, { parseAs: 'buffer' }, jsonParser(facade))
       facade.addHook('preValidation', async (request) => {
         readFlags(request.query as Record<string, unknown>)
       })
