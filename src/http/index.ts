@@ -1,4 +1,27 @@
 // The door `treatyjs/http`: calls to neighbours, and the policies around them, each usable alone.
+export type { Authenticator, SecretText } from './auth/authenticator.ts'
+export type { Auth } from './auth/create-auth.ts'
+export type { OAuth2Auth } from './auth/oauth2.ts'
+export type { ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth } from './auth/static-auth.ts'
+export type { TwoStepAuth } from './auth/two-step.ts'
+export type { CallRequest, CallResponse } from './client/call.ts'
+export { createClient } from './client/client.ts'
+export type {
+  Client,
+  ClientLimits,
+  ClientOptions,
+  EgressOptions,
+  RedirectOptions,
+} from './client/client-options.ts'
+export type { TlsOptions } from './client/connect.ts'
+export { idempotencyKeyFor } from './client/idempotency.ts'
+export type { PaginateOptions } from './client/paginate.ts'
+export type {
+  HttpTransport,
+  SendProgress,
+  WireRequest,
+  WireResponse,
+} from './client/transport.ts'
 export { checkAddress, type EgressVerdict } from './egress/check-address.ts'
 export { type CheckUrlOptions, checkUrl, type Resolve } from './egress/check-url.ts'
 export {

@@ -27,6 +27,14 @@ export type { BoundaryValue } from './generate/boundary.ts'
 export { boundaryValues } from './generate/boundary.ts'
 export type { GenerateOptions } from './generate/generate-value.ts'
 export { generateValue } from './generate/generate-value.ts'
+export type {
+  HostileBehaviour,
+  HostileExchange,
+  HostileServer,
+  HostileServerOptions,
+  SeenRequest,
+} from './hostile-server.ts'
+export { hostile, hostileServer, rebindingResolver } from './hostile-server.ts'
 export type { SettledOptions } from './settling.ts'
 export type { TestBus, TestBusExtras, TestBusOptions } from './test-bus.ts'
 export { createTestBus } from './test-bus.ts'

@@ -55,7 +55,8 @@ class AnswerCache {
     this.#clock = clock
   }
 
-  keep(key: string, value: unknown): void {
+  keep(key: string | null, value: unknown): void {
+    if (key === null) return
     this.#kept.delete(key)
     // A copy: what the caller does with its answer must not change what others get later.
     this.#kept.set(key, { value: structuredClone(value), at: this.#clock.monotonic() })
@@ -66,8 +67,8 @@ class AnswerCache {
     }
   }
 
-  find(key: string): Kept | undefined {
-    const kept = this.#kept.get(key)
+  find(key: string | null): Kept | undefined {
+    const kept = key === null ? undefined : this.#kept.get(key)
     if (kept === undefined || this.#clock.monotonic() - kept.at > this.#maxAgeMs) return undefined
     return { value: structuredClone(kept.value), at: kept.at }
   }
@@ -75,6 +76,7 @@ class AnswerCache {
 
 /** The key of calls that do not bring one. */
 const soleKey = ''
+const keyOf = (scope: CallScope) => (scope.cacheKey === undefined ? soleKey : scope.cacheKey)
 
 /**
  * An answer in place of a failure; marked as degraded on the scope, in {@link Fallback.runMarked} and in events. Calls that
@@ -103,7 +105,7 @@ export function createFallback(options: FallbackOptions): Fallback {
 
   function standIn(cause: unknown, scope: CallScope): unknown {
     if (cache) {
-      const kept = cache.find(scope.cacheKey ?? soleKey)
+      const kept = cache.find(keyOf(scope))
       if (kept === undefined) throw new Error('no answer young enough is kept')
       return kept.value
     }
@@ -115,7 +117,7 @@ export function createFallback(options: FallbackOptions): Fallback {
   async function runFor<T>(work: Work<T>, scope: CallScope): Promise<T> {
     try {
       const value = await startWork(work, scope)
-      cache?.keep(scope.cacheKey ?? soleKey, value)
+      cache?.keep(keyOf(scope), value)
       return value
     } catch (cause) {
       if (scope.isCancelled || !applies(cause)) throw cause

@@ -110,6 +110,7 @@ export function createRetry(options: RetryOptions = {}): Policy & { readonly kin
 
   async function attemptAll<T>(work: Work<T>, scope: CallScope): Promise<T> {
     budget?.noteRequest()
+    scope.attempt = 0
     for (;;) {
       if (scope.isCancelled) throw scope.reason
       scope.attempt += 1
@@ -145,9 +146,6 @@ export function createRetry(options: RetryOptions = {}): Policy & { readonly kin
   return {
     kind: 'retry',
     run: <T>(work: Work<T>, within?: CallScope | RunOptions) =>
-      enterScope(within, async (scope) => {
-        scope.attempt = 0
-        return attemptAll(work, scope)
-      }),
+      enterScope(within, (scope) => attemptAll(work, scope)),
   }
 }

@@ -28,14 +28,16 @@ export class CallScope {
   #controller: AbortController | undefined
   /** On the monotonic clock; Infinity: none. */
   deadlineAt: number
+  /** Milliseconds for everything, where this call has its own bound; undefined: the deadline policy's. */
+  totalMs: number | undefined
   /** Counts from 1; 0 before the first attempt. */
   attempt: number
   /** The error of the attempt before; undefined on the first. */
   lastError: unknown
   /** Whether an error of this call may be followed by another attempt; undefined: the retry policy's own view. */
   canRetry: ((error: unknown) => boolean) | undefined
-  /** Under which a fallback keeps good answers. */
-  cacheKey: string | undefined
+  /** Under which a fallback keeps good answers; null: it keeps none. */
+  cacheKey: string | null | undefined
   /** Set by a fallback that stepped in. */
   degraded: Degraded | undefined
   /** True where a second request at the same time does no harm. */
@@ -46,6 +48,7 @@ export class CallScope {
     this.deadlineAt = parent?.deadlineAt ?? Number.POSITIVE_INFINITY
     this.attempt = parent?.attempt ?? 0
     this.canRetry = parent?.canRetry
+    this.totalMs = parent?.totalMs
     this.cacheKey = parent?.cacheKey
     this.canHedge = parent?.canHedge ?? true
   }

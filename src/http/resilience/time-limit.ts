@@ -10,10 +10,10 @@ export interface TimeLimitOptions extends Reporting {
 }
 
 interface Limit {
-  readonly ms: number
+  msFor(scope: CallScope): number
   readonly clock: Clock
   /** Told when the time is over, before the work is cancelled. */
-  expired(scope: CallScope): TreatyError
+  expired(scope: CallScope, ms: number): TreatyError
 }
 
 /**
@@ -26,8 +26,9 @@ function runLimited<T>(work: Work<T>, outer: CallScope, limit: Limit): Promise<T
     const { clock } = limit
     const scope = outer.child()
     const now = clock.monotonic()
-    scope.deadlineAt = Math.min(outer.deadlineAt, now + limit.ms)
-    const timer = clock.setTimeout(() => scope.cancel(limit.expired(scope)), limit.ms)
+    const ms = limit.msFor(outer)
+    scope.deadlineAt = Math.min(outer.deadlineAt, now + ms)
+    const timer = clock.setTimeout(() => scope.cancel(limit.expired(scope, ms)), ms)
     const finish = () => {
       clock.clearTimeout(timer)
       forget()
@@ -52,13 +53,13 @@ function runLimited<T>(work: Work<T>, outer: CallScope, limit: Limit): Promise<T
  * cancelled and abandoned; the error has kind `deadline` and, as its cause, the last attempt's error.
  */
 export function createDeadline(options: TimeLimitOptions): Policy {
-  const ms = numberOption('totalMs', options.ms, { min: 1 })
+  const totalMs = numberOption('totalMs', options.ms, { min: 1 })
   const clock = options.clock ?? systemClock
   const report = reporter(options)
   const limit: Limit = {
-    ms,
+    msFor: (scope) => scope.totalMs ?? totalMs,
     clock,
-    expired(scope) {
+    expired(scope, ms) {
       report({ type: 'deadline', ms })
       return new TreatyError('HTTP_DEADLINE', `the call did not end within ${ms} ms`, {
         kind: 'deadline',
@@ -79,7 +80,7 @@ export function createTimeout(options: TimeLimitOptions): Policy {
   const clock = options.clock ?? systemClock
   const report = reporter(options)
   const limit: Limit = {
-    ms,
+    msFor: () => ms,
     clock,
     expired() {
       report({ type: 'timeout', ms })
