@@ -1,31 +1,7 @@
 import type { CommandSpec, OptionSpec } from './command.ts'
+import { contracts, profile, service, store, transport } from './command-options.ts'
+import { evolutionCommands } from './evolution-commands.ts'
 
-const contracts = {
-  kind: 'list',
-  value: 'PATH',
-  summary: 'Contract file, folder or pack:NAME; repeatable. Default ./contracts',
-} as const satisfies OptionSpec
-const transport = {
-  kind: 'text',
-  value: 'URL',
-  summary: 'sqlite:FILE, memory:, or a broker. Default sqlite:./treaty.db',
-} as const satisfies OptionSpec
-const profile = {
-  kind: 'text',
-  value: 'NAME',
-  choices: ['default', 'seed-compat', 'strict-ids'],
-  summary: 'How strictly ids are read. Default: default',
-} as const satisfies OptionSpec
-const service = {
-  kind: 'text',
-  value: 'NAME',
-  summary: 'The producer that speaks. Default: the only one that the contract names',
-} as const satisfies OptionSpec
-const store = {
-  kind: 'text',
-  value: 'FILE|URL',
-  summary: 'Where state is kept: a file or sqlite:FILE. Default: beside the embedded broker',
-} as const satisfies OptionSpec
 const deadConsumer = {
   kind: 'text',
   value: 'NAME',
@@ -57,6 +33,7 @@ const serving = {
 
 /** Every command, without its code: help, parsing, documentation and completion are made from it. */
 export const commandTable = {
+  ...evolutionCommands,
   init: {
     summary: 'Make a project that runs: contract, handlers, configuration',
     positionals: {
@@ -100,74 +77,6 @@ export const commandTable = {
       ['treaty serve --host 0.0.0.0', 'for others; needs server.keys in the configuration'],
     ],
     stream: 'live',
-  },
-  check: {
-    summary: 'Find every mistake in contracts, with its place',
-    positionals: { path: { summary: 'File or folder. Default: --contracts', optional: true } },
-    options: {
-      contracts,
-      against: {
-        kind: 'text',
-        value: 'GIT-REF|DIR|URL',
-        summary: 'Compare with what was: a revision, a folder, or a registry',
-      },
-      format: {
-        kind: 'text',
-        value: 'FORMAT',
-        choices: ['text', 'json', 'github', 'sarif'],
-        summary: 'Default text; json is the same as --json',
-      },
-    },
-    examples: [
-      ['treaty check', 'all contracts of this project; exit 3 when there are errors'],
-      ['treaty check --against HEAD', 'what a change breaks, and whom it hurts'],
-      ['treaty check contracts/orders.yaml --json', 'one file, for a program'],
-    ],
-  },
-  compat: {
-    summary: 'Say whether every message of one schema is accepted by another',
-    description:
-      'A and B are JSON Schemas, or contracts. Without --policy the schemas are taken as they are written, and every instance of A must be accepted by B; with it, A is the earlier version and B the later. --batch asks about many pairs: lines { id, a, b, draft?, draftA?, draftB? }, answered in order.',
-    positionals: {
-      a: { summary: 'Schema or contract, the earlier version', optional: true },
-      b: { summary: 'Schema or contract, the later version', optional: true },
-    },
-    options: {
-      policy: {
-        kind: 'text',
-        value: 'POLICY',
-        choices: ['strict', 'evolvable', 'confluent-strict', 'confluent-lenient'],
-        summary: 'Default: strict for schemas, the own of contracts',
-      },
-      mode: {
-        kind: 'text',
-        value: 'MODE',
-        choices: [
-          'backward',
-          'backward-transitive',
-          'forward',
-          'forward-transitive',
-          'full',
-          'full-transitive',
-          'none',
-        ],
-        summary: 'Default: backward for schemas, the own of contracts',
-      },
-      draft: {
-        kind: 'text',
-        value: 'DRAFT',
-        choices: ['04', '06', '07', '2019-09', '2020-12'],
-        summary: 'Where a schema does not say',
-      },
-      budget: { kind: 'duration', value: 'MS', summary: 'Time for one pair. Default 1500ms' },
-      batch: { kind: 'text', value: 'FILE|-', summary: 'Pairs, one a line; - is standard input' },
-    },
-    examples: [
-      ['treaty compat old.json new.json', 'exit 0 when compatible, 3 when not or not known'],
-      ['treaty compat --batch pairs.jsonl --json', 'one answer a line, in order'],
-    ],
-    stream: 'lines',
-    streamsWith: 'batch',
   },
   'contract show': {
     summary: 'List the contracts, or show one of them',
@@ -425,7 +334,8 @@ export type CommandName = keyof CommandTable
 /** The names under headings, in the order in which help shows them. */
 export const commandGroups: readonly (readonly [title: string, names: readonly CommandName[]])[] = [
   ['Begin and run', ['init', 'dev', 'start', 'serve', 'doctor']],
-  ['Contracts', ['check', 'compat', 'contract show', 'contract docs', 'gen', 'validate']],
+  ['Contracts', ['check', 'contract show', 'contract docs', 'gen', 'validate']],
+  ['Change and release', ['compat', 'gate', 'review', 'can-i-deploy', 'migration']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],

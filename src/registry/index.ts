@@ -1,5 +1,12 @@
 /** Who agreed to what, and what runs where: versions, environments, deployments, registrations. */
 
+export type {
+  CanIDeployRequest,
+  DeployAnswer,
+  DeployCheck,
+  LiveService,
+} from './can-i-deploy.ts'
+export { canIDeploy } from './can-i-deploy.ts'
 export type { Change, ContractFacts, MessageSummary } from './changes.ts'
 export { comparingJudge } from './comparing-judge.ts'
 export { type ContractDocument, contractFrom, documentOf } from './contract-document.ts'

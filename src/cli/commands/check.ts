@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { ContractVerdict } from '../../contracts/compat/index.ts'
 import type { Contract } from '../../contracts/index.ts'
@@ -19,6 +20,8 @@ interface Data {
   readonly warnings: number
   /** What changed, with --against; without what the findings say already. */
   readonly changes?: readonly Omit<ContractVerdict, 'findings'>[]
+  /** What --fix has written, one sentence each. */
+  readonly fixed?: readonly string[]
 }
 type Arguments = ArgumentsOf<CommandTable['check']>
 
@@ -29,7 +32,10 @@ export const check: Command<CommandTable['check'], Data> = {
       args.path === undefined
         ? (await context.settings()).contracts
         : [resolve(context.cwd, args.path)]
-    const { contracts, findings } = await loadProjectContracts(context, paths)
+    const read = await loadProjectContracts(context, paths)
+    const fixed = args.fix === true ? await fixSince(read.contracts) : []
+    const { contracts, findings } =
+      fixed.length === 0 ? read : await loadProjectContracts(context, paths)
     const { verdicts, upcasts } = await compare(args, { contracts, paths }, context)
     const own = [...findings, ...upcasts]
     const all = [...own, ...verdicts.flatMap((verdict) => verdict.findings)]
@@ -44,6 +50,7 @@ export const check: Command<CommandTable['check'], Data> = {
       ...(args.against === undefined
         ? {}
         : { changes: verdicts.map(({ findings: _said, ...verdict }) => verdict) }),
+      ...(args.fix === true ? { fixed } : {}),
     }
     const result: CommandResult<Data> = {
       exitCode: hasErrors(all) ? exitCode.findings : exitCode.ok,
@@ -65,12 +72,33 @@ export const check: Command<CommandTable['check'], Data> = {
         const blocks = [
           renderFindings(own, style),
           ...verdicts.map((each) => renderVerdict(each, style)),
+          fixed.map((text) => `${green(`${symbols.ok} fixed`)}  ${text}`).join('\n'),
           `${verdict}  ${plural(contracts.length, 'contract')}, ${countFindings(all)}`,
         ]
         return blocks.filter((block) => block !== '').join('\n\n')
       },
     }
   },
+}
+
+/** Writes `since`, the present version, into entries of consumers that lack it; what was written, in words. */
+async function fixSince(contracts: readonly Contract[]): Promise<readonly string[]> {
+  const { withSince } = await import('../evolution/yaml-edit.ts')
+  const fixed: string[] = []
+  for (const { id, version, file, consumers } of contracts) {
+    if (file === undefined || !/\.ya?ml$/i.test(file)) continue
+    const path = resolve(file)
+    const before = readFileSync(path, 'utf8')
+    let text = before
+    for (const { name, since } of Object.values(consumers)) {
+      if (since !== undefined) continue
+      const written = withSince(text, name, version)
+      if (written !== text) fixed.push(`\`${name}\` of ${id} says since: ${version}`)
+      text = written
+    }
+    if (text !== before) writeFileSync(path, text)
+  }
+  return fixed
 }
 
 interface Checked {

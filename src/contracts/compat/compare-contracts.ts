@@ -15,9 +15,9 @@ import type { Bump } from './semver-bump.ts'
 import { greatestBump, nextVersion } from './semver-bump.ts'
 
 export interface CompareContractsOptions {
-  /** Default: the later contract's own. */
+  /** Default: that of the latest earlier version. */
   readonly policy?: Policy
-  /** Default: the later contract's own. */
+  /** Default: that of the latest earlier version. */
   readonly mode?: string
   /** Wall time in milliseconds for one question to the prover. Default 1500. */
   readonly budgetMs?: number
@@ -35,7 +35,8 @@ export function compareContracts(
 ): ContractVerdict {
   const earlier = inOrder('version' in before ? [before] : before)
   const latest = earlier.at(-1) ?? after
-  const { policy, mode: modeName } = { ...after.evolution, ...defined(options) }
+  // What was agreed decides how far it may be changed, not what is proposed.
+  const { policy, mode: modeName } = { ...latest.evolution, ...defined(options) }
   const mode = modeOf(modeName)
   const settings: CompareSchemasOptions = {
     policy,

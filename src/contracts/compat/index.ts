@@ -1,3 +1,10 @@
+export type {
+  MigrationOptions,
+  MigrationReport,
+  MigrationStep,
+  Retirement,
+} from '../migration.ts'
+export { migrationReport } from '../migration.ts'
 export { checkUpcasts } from '../upcast-check.ts'
 export { sampleMessages } from '../upcast-samples.ts'
 export type { CompareContractsOptions } from './compare-contracts.ts'

@@ -92,4 +92,47 @@ export const evolutionCodes = {
       'A message of an earlier major version could not be turned into one of the present: the expression failed, or its result does not satisfy the schema.',
     fix: 'Correct the upcast, deploy, and replay the dead letter.',
   },
+  GATE_INCOMPLETE: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A check of the quality gate found that the contract lacks something that must be there before a release.',
+    fix: 'Add what the finding names.',
+    example: 'treaty gate',
+  },
+  GATE_UNCHECKED: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A check of the quality gate could not run for want of evidence, and what was not checked has not passed.',
+    fix: 'Give the evidence: name the earlier version with --against.',
+    example: 'treaty gate',
+  },
+  WAIVER_LAPSED: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning: 'A waiver no longer counts: it has expired, or gives no reason, approver or place.',
+    fix: 'Mend what it was about, or have it approved anew.',
+  },
+  DEPLOYMENT_BREAKS: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'A version of a service and one that runs in the environment do not fit: one may send a message, the witness, that the other cannot read.',
+    fix: 'Deploy a version of the reader that copes first, or keep what it needs.',
+    example: 'treaty can-i-deploy order-service 2.0.0 --to prod',
+  },
+  DEPLOYMENT_UNKNOWN: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'Whether a version fits what runs in the environment is not known, for want of a record or of a proof. That blocks in production and warns elsewhere.',
+    fix: 'Record what runs with its contracts, and register those contracts.',
+    example: 'treaty can-i-deploy order-service 2.0.0 --to prod',
+  },
 } as const satisfies Record<string, CatalogEntry>
