@@ -1,4 +1,5 @@
 import type { CommandSpec, OptionSpec } from './command.ts'
+import { registryCommands } from './registry-commands.ts'
 import { contracts, profile, service, store, transport } from './command-options.ts'
 import { evolutionCommands } from './evolution-commands.ts'
 
@@ -33,6 +34,7 @@ const serving = {
 
 /** Every command, without its code: help, parsing, documentation and completion are made from it. */
 export const commandTable = {
+  ...registryCommands,
   ...evolutionCommands,
   init: {
     summary: 'Make a project that runs: contract, handlers, configuration',
@@ -336,6 +338,7 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
   ['Begin and run', ['init', 'dev', 'start', 'serve', 'doctor']],
   ['Contracts', ['check', 'contract show', 'contract docs', 'gen', 'validate']],
   ['Change and release', ['compat', 'gate', 'review', 'can-i-deploy', 'migration']],
+  ['Registry', ['contract push', 'deployment record', 'deployment end']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],
