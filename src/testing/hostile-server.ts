@@ -71,7 +71,7 @@ export async function hostileServer(options: HostileServerOptions = {}): Promise
     socket.on('error', () => undefined)
     socket.on('close', () => sockets.delete(socket))
   })
-  server.on('clientError', (_, socket) => socket.destroy())
+  server.on('clientError', (_, socket) => socket.end(head(400, { connection: 'close' })))
   server.on('tlsClientError', () => undefined)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo

@@ -5,6 +5,7 @@ import { limits } from '../../core/limits.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { createAuthenticator } from '../auth/create-auth.ts'
 import type { TokenFetch } from '../auth/oauth2.ts'
+import { checkAddress } from '../egress/check-address.ts'
 import {
   createDependency,
   type Dependency,
@@ -46,7 +47,7 @@ function makeTransport(options: ClientOptions, base: Base): HttpTransport {
   const whole = { min: 1, isInteger: true }
   return createTransport({
     origin: base.origin,
-    privateNetworks: egress.privateNetworks ?? 'deny',
+    check: egress.privateNetworks === 'allow' ? undefined : checkAddress,
     resolve: egress.resolve,
     tls: options.tls,
     timeoutMs: Math.min(attemptMsOf(options), connectMsMax),

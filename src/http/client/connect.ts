@@ -1,7 +1,7 @@
 import type { LookupAddress, LookupOptions } from 'node:dns'
 import { isIP } from 'node:net'
 import { buildConnector } from 'undici'
-import { checkAddress } from '../egress/check-address.ts'
+import type { EgressVerdict } from '../egress/check-address.ts'
 import { checkAddresses, type Resolve, systemResolve } from '../egress/check-url.ts'
 import { egressDenied } from './network-error.ts'
 
@@ -18,7 +18,8 @@ export interface TlsOptions {
 }
 
 export interface ConnectorOptions {
-  readonly privateNetworks: 'deny' | 'allow'
+  /** Undefined: every address may be called. */
+  readonly check: ((ip: string) => EgressVerdict) | undefined
   readonly resolve: Resolve | undefined
   readonly tls: TlsOptions | undefined
   readonly timeoutMs: number
@@ -31,12 +32,12 @@ type LookupCallback = (
 ) => void
 
 /** A `lookup` for sockets that asks `resolve` and refuses a name with any address that is not public. */
-function guardedLookup({ privateNetworks, resolve = systemResolve }: ConnectorOptions) {
+function guardedLookup({ check, resolve = systemResolve }: ConnectorOptions) {
   return (host: string, options: LookupOptions, callback: LookupCallback) => {
     resolve(host).then(
       (addresses) => {
-        const verdict = checkAddresses(addresses)
-        if (privateNetworks === 'deny' && !verdict.allowed) {
+        const verdict = check && addresses.length > 0 ? checkAddresses(addresses, check) : undefined
+        if (verdict?.allowed === false) {
           callback(egressDenied(host, verdict.reason), [])
           return
         }
@@ -57,8 +58,8 @@ function guardedLookup({ privateNetworks, resolve = systemResolve }: ConnectorOp
  * nowhere: literal addresses before, resolved ones in the lookup, and the peer's once more when the socket is there.
  */
 export function createConnector(options: ConnectorOptions): buildConnector.connector {
-  const isGuarded = options.privateNetworks === 'deny'
-  const needsLookup = isGuarded || options.resolve !== undefined
+  const { check } = options
+  const needsLookup = check !== undefined || options.resolve !== undefined
   const { servername, ...tls } = options.tls ?? {}
   const connect = buildConnector({
     ...(tls as buildConnector.BuildOptions),
@@ -67,17 +68,17 @@ export function createConnector(options: ConnectorOptions): buildConnector.conne
     allowH2: false,
     timeout: options.timeoutMs,
   })
-  if (!isGuarded) return connect
+  if (check === undefined) return connect
   return (target, callback) => {
     const host = target.hostname.replace(/^\[|\]$/g, '')
-    const literal = isIP(host) === 0 ? undefined : checkAddress(host)
+    const literal = isIP(host) === 0 ? undefined : check(host)
     if (literal?.allowed === false) {
       callback(egressDenied(host, literal.reason), null)
       return
     }
     connect(target, (error, socket) => {
       const peer = socket?.remoteAddress
-      const verdict = peer === undefined ? undefined : checkAddress(peer)
+      const verdict = peer === undefined ? undefined : check(peer)
       if (socket && verdict?.allowed === false) {
         socket.destroy()
         callback(egressDenied(host, `its peer ${peer} is ${verdict.reason}`), null)

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { TreatyError } from '../../core/errors.ts'
-import { checkAddress, type EgressVerdict } from '../egress/check-address.ts'
+import { checkAddress, checkNamedAddress, type EgressVerdict } from '../egress/check-address.ts'
 import { checkUrlShape, hostOf, type UrlRules } from '../egress/check-url.ts'
 import { harmlessHeaders } from './message-headers.ts'
 import { egressDenied } from './network-error.ts'
@@ -57,14 +57,16 @@ export function nextRequest(
   if (request.origin.startsWith('https:') && url.protocol === 'http:') {
     throw redirectRefused(where, status, 'it leads from https to http')
   }
-  const verdict = checkTarget(url, rules.egress)
+  const isForeign = url.origin !== rules.home
+  const shape = checkTarget(url, rules.egress)
+  const isLiteral = isForeign && isIP(hostOf(url)) !== 0
+  const verdict = shape.allowed && isLiteral ? checkNamedAddress(hostOf(url)) : shape
   if (!verdict.allowed) throw egressDenied(`the redirect target ${url.origin}`, verdict.reason)
   const turnsGet =
     request.method !== 'HEAD' &&
     (status === 303 || (status <= 302 && request.method === 'POST')) &&
     request.method !== 'GET'
   const keepsBody = !turnsGet && request.body !== undefined
-  const isForeign = url.origin !== rules.home
   if (keepsBody && isForeign) {
     throw redirectRefused(where, status, 'it would carry the body to another origin')
   }
@@ -80,6 +82,7 @@ export function nextRequest(
     request: {
       method: turnsGet ? 'GET' : request.method,
       origin: url.origin,
+      isNamed: true,
       path: url.pathname + url.search,
       headers: Object.fromEntries(kept),
       body: keepsBody ? request.body : undefined,

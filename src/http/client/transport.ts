@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher, Pool } from 'undici'
 import { TreatyError } from '../../core/errors.ts'
+import { checkNamedAddress } from '../egress/check-address.ts'
 import type { CallScope } from '../resilience/scope.ts'
 import { type ConnectorOptions, createConnector } from './connect.ts'
 import { flattenHeaders, type HeaderRecord } from './message-headers.ts'
@@ -15,6 +16,8 @@ export interface WireRequest {
   path: string
   headers: HeaderRecord
   body: string | Uint8Array | Readable | undefined
+  /** True where the other side named the address, in a redirect. */
+  isNamed?: boolean
 }
 
 /** One answer as it came in, its body whole and still encoded. */
@@ -154,11 +157,17 @@ export function createTransport(options: TransportOptions): HttpTransport {
   }
   const pool = new Pool(options.origin, shared)
   let others: Agent | undefined
+  let named: Agent | undefined
 
-  function dispatcherFor(origin: string): Dispatcher {
+  function dispatcherFor({ origin, isNamed }: WireRequest): Dispatcher {
     if (origin === options.origin) return pool
-    others ??= new Agent(shared)
-    return others
+    if (!isNamed) {
+      others ??= new Agent(shared)
+      return others
+    }
+    const check = options.check ?? checkNamedAddress
+    named ??= new Agent({ ...shared, connect: createConnector({ ...options, check }) })
+    return named
   }
 
   return {
@@ -172,11 +181,11 @@ export function createTransport(options: TransportOptions): HttpTransport {
           reject,
         })
         const target = { origin, path, method, headers, body: (body ?? null) as string | null }
-        dispatcherFor(origin).dispatch(target as Dispatcher.DispatchOptions, exchange)
+        dispatcherFor(request).dispatch(target as Dispatcher.DispatchOptions, exchange)
       })
     },
     async close() {
-      if (!pool.closed) await Promise.all([pool.close(), others?.close()])
+      if (!pool.closed) await Promise.all([pool.close(), others?.close(), named?.close()])
     },
   }
 }

@@ -130,3 +130,18 @@ export function checkAddress(ip: string): EgressVerdict {
   const reason = within(value, special6, 128)
   return reason === undefined ? { allowed: true } : denied(reason)
 }
+
+/** What an operator means by a private network: not the link-local addresses where clouds keep their secrets. */
+const ownNetworks = new Set(['private', 'loopback', 'unique local'])
+/** Where clouds outside of the link-local range keep theirs. */
+const metadata = new Set(['fd00:ec2::254'])
+
+/**
+ * As {@link checkAddress}, for an address that a neighbour in a private network names, in a redirect: private networks are
+ * allowed, link-local, shared and other special ranges are not.
+ */
+export function checkNamedAddress(ip: string): EgressVerdict {
+  const verdict = checkAddress(ip)
+  const isOwn = !verdict.allowed && ownNetworks.has(verdict.reason) && !metadata.has(ip)
+  return isOwn ? { allowed: true } : verdict
+}

@@ -43,10 +43,13 @@ export function checkUrlShape(url: URL, rules: UrlRules): EgressVerdict {
 }
 
 /** All addresses must be public: which one a connection takes is not ours to say. */
-export function checkAddresses(addresses: readonly string[]): EgressVerdict {
+export function checkAddresses(
+  addresses: readonly string[],
+  check: (ip: string) => EgressVerdict = checkAddress,
+): EgressVerdict {
   if (addresses.length === 0) return denied('its name has no address')
   for (const address of addresses) {
-    const verdict = checkAddress(address)
+    const verdict = check(address)
     if (!verdict.allowed) return denied(`its address ${address} is ${verdict.reason}`)
   }
   return { allowed: true }
