@@ -1,6 +1,6 @@
-import type { Contract, ContractInput } from '../contracts/index.ts'
+import type { Consumer, Contract, ContractInput } from '../contracts/index.ts'
 import { contractDigest, contractToSource, defineContract } from '../contracts/index.ts'
-import { TreatyError } from '../core/errors.ts'
+import { isTreatyError, TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject, toPointer } from '../core/json.ts'
@@ -35,6 +35,23 @@ export function contractFrom(source: JsonObject): Contract {
     })
   }
   return defineContract(source as unknown as ContractInput, nowhere)
+}
+
+/**
+ * A consumer's entry, read as a part of a contract. Undefined when it does not fit this version, of which it need not know
+ * all that a later one asks.
+ */
+export function consumerFrom(
+  contract: Contract,
+  { consumer: name, entry }: { readonly consumer: string; readonly entry: JsonObject },
+): Consumer | undefined {
+  try {
+    const source = { ...contractToSource(contract), status: 'draft' }
+    return contractFrom({ ...source, consumers: { [name]: entry } }).consumers[name]
+  } catch (error) {
+    if (isTreatyError(error) && error.code === 'CONTRACT_INVALID') return undefined
+    throw error
+  }
 }
 
 /** Schemas and examples that are paths instead of content. */

@@ -2,10 +2,10 @@ import type { Contract, Waiver } from '../contracts/index.ts'
 import { parseVersion } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Finding } from '../core/finding.ts'
-import { documentOf } from './contract-document.ts'
+import { consumerFrom } from './contract-document.ts'
 import type { Documents } from './documents.ts'
-import type { CompatibilityJudge } from './model.ts'
-import { compareText, inOrder, type RegistryState } from './state.ts'
+import type { CompatibilityJudge, ConsumerRegistration } from './model.ts'
+import { compareText, inOrder, type RegistryState, type VersionState } from './state.ts'
 
 /** Judges a new version against those that it must go together with. */
 export interface HistoryJudge {
@@ -18,23 +18,14 @@ export interface HistoryJudgeOptions {
   readonly clock: Pick<Clock, 'now'>
 }
 
-const rememberedMax = 512
-
 /**
  * A new major version may break everything, as semantic versioning has it (before 1.0.0, a new minor one). Within it,
- * the new version is held against its neighbours, or under a transitive mode against all.
+ * the new version is held against the lower ones, and each higher one against it, as far as the mode looks back.
  */
 export function createHistoryJudge({ documents, judge, clock }: HistoryJudgeOptions): HistoryJudge {
-  const remembered = new Map<string, readonly Finding[]>()
-
-  async function compare(before: Contract, after: Contract): Promise<readonly Finding[]> {
-    const key = `${documentOf(before).hash} ${documentOf(after).hash}`
-    const known = remembered.get(key)
-    if (known) return known
-    const findings = await judge.judge(before, after)
-    if (remembered.size >= rememberedMax) remembered.clear()
-    remembered.set(key, findings)
-    return findings
+  async function load(versions: readonly VersionState[]): Promise<Contract[]> {
+    const found = await Promise.all(versions.map(({ hash }) => documents.contract(hash)))
+    return found.filter((contract) => contract !== undefined)
   }
 
   return {
@@ -43,26 +34,39 @@ export function createHistoryJudge({ documents, judge, clock }: HistoryJudgeOpti
       const others = inOrder(state.contracts.get(contract.id)?.values() ?? []).filter(
         ({ version }) => lineOf(version) === line,
       )
-      const lower = others.filter(({ version }) => compareText(version, contract.version) < 0)
-      const higher = others.filter(({ version }) => compareText(version, contract.version) > 0)
-      const neighbour = lower.at(-1) ?? higher[0]
-      const nearest = neighbour && (await documents.contract(neighbour.hash))
-      if (!nearest) return []
-      // What was agreed last decides how far back to look, not what is proposed.
-      const isTransitive = nearest.evolution.mode.endsWith('-transitive')
-      const findings: Finding[] = []
-      for (const { hash } of isTransitive ? lower.toReversed() : lower.slice(-1)) {
-        const before = await documents.contract(hash)
-        if (before) findings.push(...(await compare(before, contract)))
-      }
-      for (const { hash } of isTransitive ? higher : higher.slice(0, 1)) {
-        const after = await documents.contract(hash)
-        if (after) findings.push(...(await compare(contract, after)))
-      }
+      const lower = await load(
+        others.filter(({ version }) => compareText(version, contract.version) < 0),
+      )
+      const higher = await load(
+        others.filter(({ version }) => compareText(version, contract.version) > 0),
+      )
+      const findings = [...(await judge.judge(withRegistered(state, lower), contract))]
+      for (const later of higher) findings.push(...(await judge.judge([contract], later)))
       const today = new Date(clock.now()).toISOString().slice(0, 10)
       return once(findings).map((finding) => waived(finding, contract.gate.waivers, today))
     },
   }
+}
+
+/** The versions, of which the last names the consumers that registered themselves too: the entry that each pushed last. */
+function withRegistered(state: RegistryState, versions: readonly Contract[]): readonly Contract[] {
+  const latest = versions.at(-1)
+  if (!latest) return versions
+  const entries = new Map<string, ConsumerRegistration>()
+  for (const registration of state.consumers.values()) {
+    const known = entries.get(registration.consumer)
+    const isOlder = known !== undefined && known.registeredAt > registration.registeredAt
+    if (registration.contract === latest.id && !isOlder) {
+      entries.set(registration.consumer, registration)
+    }
+  }
+  if (entries.size === 0) return versions
+  const consumers = [...entries.values()].flatMap((registration) => {
+    const consumer = consumerFrom(latest, registration)
+    return consumer ? [[consumer.name, consumer] as const] : []
+  })
+  const known = { ...latest.consumers, ...Object.fromEntries(consumers) }
+  return [...versions.slice(0, -1), { ...latest, consumers: known }]
 }
 
 /** Versions that must go together share it: the major version, or `0.` and the minor one. */

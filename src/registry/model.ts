@@ -98,10 +98,16 @@ export interface DeploymentFilter {
   readonly environment?: string
 }
 
-/** Decides whether two versions of a contract go together. Pure; registering asks it. */
+/** Decides whether a version of a contract goes together with earlier ones. Pure; registering asks it. */
 export interface CompatibilityJudge {
-  /** Errors refuse the registration, warnings and infos go along. `before` is the lower version. */
-  judge(before: Contract, after: Contract): readonly Finding[] | Promise<readonly Finding[]>
+  /**
+   * Errors refuse the registration, warnings and infos go along. `earlier`: the lower versions that count, the highest
+   * last; it names all consumers that are registered, also those that the contract itself does not name.
+   */
+  judge(
+    earlier: readonly Contract[],
+    after: Contract,
+  ): readonly Finding[] | Promise<readonly Finding[]>
 }
 
 /**

@@ -279,6 +279,33 @@ describe('consumers', () => {
     })
   })
 
+  test('are hurt by a change as those are that the contract names', async () => {
+    const registry = await open()
+    await registry.register(shop('2.1.0'), 'ada')
+    const reads = (need: string) => ({
+      ...entry,
+      events: { 'order.placed': { needs: [need], handling: 'Prints it.' } },
+    })
+    const which = { contract: 'shop.orders', consumer: 'printer' }
+    await registry.pushConsumer({ ...which, version: '1', entry: reads('orderId') }, 'ci')
+    await registry.pushConsumer({ ...which, version: '2', entry: reads('note') }, 'ci')
+    const changed = {
+      ...orderSchema,
+      properties: { ...orderSchema.properties, note: { type: 'integer' } },
+    }
+    const next = shop('2.2.0', { evolution: { policy: 'evolvable', mode: 'none' } }, changed)
+
+    const refused = await registry.register(next, 'ada').catch((error) => error)
+
+    expect(refused.code).toBe('CONTRACT_INCOMPATIBLE')
+    expect(refused.findings.map((finding: { consumer?: string }) => finding.consumer)).toContain(
+      'printer',
+    )
+    await registry.withdrawConsumer({ ...which, version: '2' }, 'ci')
+    const calm = await registry.register(next, 'ada').catch((error) => error)
+    expect(JSON.stringify(calm.findings)).not.toContain('printer')
+  })
+
   test('are withdrawn once', async () => {
     const registry = await open()
     await registry.register(shop('2.1.0'), 'ada')
