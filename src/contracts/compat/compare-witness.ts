@@ -32,16 +32,18 @@ export function realistic(
 function grafts(example: Json, witness: Json, path: readonly string[]): Json[] {
   const [mine, theirs] = [at(witness, path), at(example, path)]
   if (mine === undefined) return []
-  const made: Json[] = [withValue(example, path, mine)]
+  // The nearest first: what is left of the example is what people know.
+  const made: Json[] = []
   if (isJsonObject(mine) && isJsonObject(theirs)) {
     const missing = Object.keys(theirs).filter((name) => !Object.hasOwn(mine, name))
     for (const name of missing) made.push(withValue(example, path, without(theirs, [name])))
-    made.push(withValue(example, path, without(theirs, missing)))
     for (const [name, value] of Object.entries(mine)) {
       made.push(withValue(example, path, { ...theirs, [name]: value }))
     }
+    made.push(withValue(example, path, without(theirs, missing)))
     made.push(withValue(example, path, { ...theirs, ...mine }))
   }
+  made.push(withValue(example, path, mine))
   return made
 }
 
