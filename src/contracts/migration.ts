@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, parsePointer } from '../core/json.ts'
 import { compareContracts } from './compat/compare-contracts.ts'
-import { trailOf } from './compat/compare-place.ts'
+import { dereferenced, trailOf } from './compat/compare-place.ts'
 import { consumerImpact } from './compat/impact.ts'
 import type { Consumer, Contract, JsonSchema } from './model.ts'
 import { parseVersion } from './semver.ts'
@@ -147,7 +147,7 @@ function deprecatedFields(schema: JsonSchema): string[][] {
     if (path.length > 6) return
     const { places } = trailOf(schema, path)
     const last = places.at(-1)?.schema
-    for (const name of declared(schema, last)) {
+    for (const name of declared(schema, last && dereferenced(schema, last))) {
       const here = [...path, name]
       const child = trailOf(schema, here)
       const node = child.places.at(-1)?.schema
@@ -164,7 +164,7 @@ function declared(root: JsonSchema, node: JsonSchema | undefined): string[] {
   if (!isJsonObject(node)) return []
   const own = isJsonObject(node.properties) ? Object.keys(node.properties) : []
   const parts = Array.isArray(node.allOf) ? (node.allOf as JsonSchema[]) : []
-  return [...own, ...parts.flatMap((part) => declared(root, part))]
+  return [...own, ...parts.flatMap((part) => declared(root, dereferenced(root, part)))]
 }
 
 /** The schema without a declared field; messages may no longer hold it. */
