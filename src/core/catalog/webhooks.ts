@@ -18,4 +18,50 @@ export const webhookCodes = {
       'No event could be made of a verified webhook: the function that chooses or maps it threw. The bytes are kept.',
     fix: 'Read the dead letter, mend the mapping, and have the provider send it again.',
   },
+  WEBHOOK_ENDPOINT_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'No endpoint for outgoing webhooks has this id.',
+    fix: 'List the endpoints and use one of their ids.',
+    example: 'treaty webhook endpoint list',
+  },
+  WEBHOOK_ENDPOINT_EXISTS: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning: 'An endpoint with this id is there already.',
+    fix: 'Leave the id out, or change the endpoint that is there.',
+  },
+  WEBHOOK_MESSAGE_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'The message was never sent from this store, or is older than messages are kept.',
+    fix: 'Look for its id in the delivery log; send it anew if it is still of use.',
+    example: 'treaty webhook attempt list ENDPOINT',
+  },
+  WEBHOOK_EGRESS_DENIED: {
+    exitCode: 5,
+    status: 422,
+    retryable: false,
+    meaning:
+      'The URL of an endpoint may not be called: no https, a port that is not allowed, or an address that not everybody can reach.',
+    fix: 'Use a public https URL, or allow private networks by the egress option where that is meant.',
+  },
+  WEBHOOK_FILTER_UNSUPPORTED: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning: 'An endpoint was given a filter in CEL, for which no evaluator is built in yet.',
+    fix: 'Subscribe by patterns of event types, such as order.* or #.',
+  },
+  WEBHOOK_SECRET_UNREADABLE: {
+    exitCode: 6,
+    status: 500,
+    retryable: false,
+    meaning:
+      'The secret of an endpoint lies encrypted in the store, and the key is missing or another one.',
+    fix: 'Give the sealKey with which it was added, or rotate the secret.',
+  },
 } as const satisfies Record<string, CatalogEntry>

@@ -6,6 +6,7 @@ import type { Json } from '../../core/json.ts'
 import type { Bus } from '../../messaging/index.ts'
 import type { Store } from '../../store/index.ts'
 import { readField } from '../header-fields.ts'
+import { createRate, type Rate } from '../rate.ts'
 import { verify } from '../verify.ts'
 import { decoded } from './body.ts'
 import {
@@ -15,7 +16,6 @@ import {
   keptHeaders,
 } from './delivery.ts'
 import { answerChallenge, answerQuestion, mayAsk } from './handshake.ts'
-import { createRate, type Rate } from './rate.ts'
 import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
 import { type Source, type SourceOptions, sourceOf } from './source.ts'
 import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'

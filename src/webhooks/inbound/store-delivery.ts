@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Contract, MessageValidator } from '../../contracts/index.ts'
 import { createMessageValidator, encodeEnvelope, parseJson } from '../../contracts/index.ts'
 import type { Clock } from '../../core/clock.ts'
-import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
+import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/finding.ts'
 import { createTimestampSource, uuidFromDigest } from '../../core/ids.ts'
 import type { Json } from '../../core/json.ts'
@@ -28,14 +28,64 @@ export interface Publisher {
 
 /** Turns deliveries into events of contracts. */
 export function createPublisher(bus: Bus, clock: Clock): Publisher {
-  const nextTimestamp = createTimestampSource(clock)
-  let validator: MessageValidator | undefined
-  const contractOf = (event: string) =>
-    bus.contracts.find((contract) => Object.hasOwn(contract.events, event))
+  return new EventPublisher(bus, clock)
+}
+
+interface Incoming {
+  readonly source: Source
+  readonly delivery: InboundDelivery
+}
+
+/** A class because every step needs bus, clock and stamps. */
+class EventPublisher implements Publisher {
+  readonly #bus: Bus
+  readonly #clock: Clock
+  readonly #nextTimestamp: () => string
+  #validator: MessageValidator | undefined
+
+  constructor(bus: Bus, clock: Clock) {
+    this.#bus = bus
+    this.#clock = clock
+    this.#nextTimestamp = createTimestampSource(clock)
+  }
+
+  async store(source: Source, delivery: InboundDelivery): Promise<Stored> {
+    const event = chosenEvent(source, delivery)
+    if (event === undefined) return { outcome: 'ignored' }
+    const incoming = { source, delivery }
+    if (typeof event !== 'string') return this.#quarantine(incoming, source.name, event.findings)
+    const made = this.#make(incoming, event)
+    if (source.onInvalid === 'reject') {
+      const findings = this.#refusal(incoming, event, made)
+      if (findings.length > 0) return { outcome: 'refused', findings }
+    }
+    if ('findings' in made) return this.#quarantine(incoming, event, made.findings)
+    return this.#ingest(incoming, event, made)
+  }
+
+  async #ingest({ source, delivery }: Incoming, event: string, made: Bytes): Promise<Stored> {
+    const headers = {
+      ...delivery.headers,
+      ...made.headers,
+      'treaty-webhook-id': headerText(delivery.id),
+    }
+    const options = { source: source.as ?? source.name, headers, id: messageIdOf(delivery) }
+    const result = await this.#bus.withCorrelation(correlationOf(delivery), () =>
+      this.#bus.ingest(event, made.bytes, options),
+    )
+    if (result.deadLetter === undefined)
+      return { outcome: 'published', event, messageId: result.id }
+    return {
+      outcome: 'quarantined',
+      deadLetter: result.deadLetter,
+      findings: result.findings ?? [],
+    }
+  }
 
   /** The bytes that the bus is given, or why there are none. */
-  function bytesOf(source: Source, delivery: InboundDelivery, event: string): Made {
-    const contract = contractOf(event)
+  #make(incoming: Incoming, event: string): Made {
+    const { source, delivery } = incoming
+    const contract = this.#contractOf(event)
     if (!contract) return failed('UNKNOWN_EVENT', `no loaded contract has the event "${event}"`)
     if (!source.map && contract.envelope === 'none') {
       return { bytes: delivery.rawBody, headers: {}, contract }
@@ -45,108 +95,84 @@ export function createPublisher(bus: Bus, clock: Clock): Publisher {
     if (contract.envelope === 'none') {
       return { bytes: Buffer.from(JSON.stringify(made.data)), headers: {}, contract }
     }
-    const message = messageOf(event, contract, { source, delivery, data: made.data })
-    const wire = encodeEnvelope(message, contract.envelope)
-    const headers = { ...wire.headers, 'content-type': wire.contentType }
-    return { bytes: wire.body, headers, contract, data: made.data }
-  }
-
-  function messageOf(
-    event: string,
-    contract: Contract,
-    { source, delivery, data }: { source: Source; delivery: InboundDelivery; data: unknown },
-  ) {
     const { traceparent } = delivery.headers
-    return {
-      id: messageIdOf(delivery),
-      type: event,
-      source: source.as ?? source.name,
-      timestamp: nextTimestamp(),
-      correlation_id: correlationOf(delivery),
-      data,
+    const message = {
+      ...this.#messageOf(incoming, event, made.data),
       metadata: {
         schema_version: contract.version,
         ...(traceparent === undefined ? {} : { traceparent }),
       },
     }
+    const wire = encodeEnvelope(message, contract.envelope)
+    const headers = { ...wire.headers, 'content-type': wire.contentType }
+    return { bytes: wire.body, headers, contract, data: made.data }
   }
 
-  /** With `onInvalid: reject` nothing may be kept, so it is judged before the bus sees it. */
-  function refusalOf(
-    { source, delivery }: { source: Source; delivery: InboundDelivery },
-    event: string,
-    made: Made,
-  ): readonly Finding[] {
-    if ('findings' in made) return made.findings
-    validator ??= createMessageValidator({ contracts: bus.contracts, view: 'reader' })
-    const judge = validator.forEvent(event)
-    const parsed = 'data' in made ? { value: made.data } : parsedBytes(made.bytes)
-    if ('finding' in parsed) return [parsed.finding]
-    const message = {
+  #messageOf({ source, delivery }: Incoming, event: string, data: unknown) {
+    return {
       id: messageIdOf(delivery),
       type: event,
       source: source.as ?? source.name,
-      timestamp: nextTimestamp(),
+      timestamp: this.#nextTimestamp(),
       correlation_id: correlationOf(delivery),
-      data: parsed.value as Json,
+      data: data as Json,
     }
+  }
+
+  /** With `onInvalid: reject` nothing may be kept, so it is judged before the bus sees it. */
+  #refusal(incoming: Incoming, event: string, made: Made): readonly Finding[] {
+    if ('findings' in made) return made.findings
+    this.#validator ??= createMessageValidator({ contracts: this.#bus.contracts, view: 'reader' })
+    const judge = this.#validator.forEvent(event)
+    const parsed = 'data' in made ? { value: made.data } : parsedBytes(made.bytes)
+    if ('finding' in parsed) return [parsed.finding]
+    const message = this.#messageOf(incoming, event, parsed.value)
     return judge && !judge.check(message) ? judge.findings(message) : []
   }
 
-  return {
-    async store(source, delivery) {
-      const choice = chosenEvent(source, delivery)
-      if (typeof choice !== 'string') {
-        if (choice === undefined) return { outcome: 'ignored' }
-        return quarantine(bus, {
-          source,
-          delivery,
-          event: source.name,
-          findings: choice.findings,
-          at: clock.now(),
-        })
-      }
-      const made = bytesOf(source, delivery, choice)
-      if (source.onInvalid === 'reject') {
-        const findings = refusalOf({ source, delivery }, choice, made)
-        if (findings.length > 0) return { outcome: 'refused', findings }
-      }
-      if ('findings' in made) {
-        return quarantine(bus, {
-          source,
-          delivery,
-          event: choice,
-          findings: made.findings,
-          at: clock.now(),
-        })
-      }
-      const id = messageIdOf(delivery)
-      const headers = {
-        ...delivery.headers,
-        ...made.headers,
-        'treaty-webhook-id': headerText(delivery.id),
-      }
-      const result = await bus.withCorrelation(correlationOf(delivery), () =>
-        bus.ingest(choice, made.bytes, { source: source.as ?? source.name, headers, id }),
-      )
-      if (result.deadLetter === undefined) {
-        return { outcome: 'published', event: choice, messageId: result.id }
-      }
-      const { deadLetter, findings = [] } = result
-      return { outcome: 'quarantined', deadLetter, findings }
-    },
+  #contractOf(event: string): Contract | undefined {
+    return this.#bus.contracts.find(({ events }) => Object.hasOwn(events, event))
+  }
+
+  /** Keeps the provider's own bytes and headers, where no event could be made of them. */
+  async #quarantine(
+    { source, delivery }: Incoming,
+    event: string,
+    findings: readonly Finding[],
+  ): Promise<Stored> {
+    const contract = this.#contractOf(event)
+    const channel = contract?.channels[contract.events[event]?.channel ?? '']
+    const at = this.#clock.now()
+    const deadLetter = await this.#bus.transport.dead.put({
+      messageId: messageIdOf(delivery),
+      event,
+      consumer: null,
+      group: null,
+      reason: findings[0]?.code === 'UNKNOWN_EVENT' ? 'UNKNOWN_EVENT' : 'WEBHOOK_UNMAPPED',
+      message: `refused at ingest: ${findings[0]?.message ?? 'no reason was given'}`,
+      findings,
+      contract: contract?.id ?? '',
+      contractVersion: contract?.version ?? '',
+      attempts: 0,
+      firstFailedAt: at,
+      failedAt: at,
+      address: channel?.address ?? '',
+      body: delivery.rawBody,
+      headers: { ...delivery.headers, 'treaty-source': source.as ?? source.name },
+      contentType: delivery.headers['content-type'] ?? 'application/octet-stream',
+    })
+    return { outcome: 'quarantined', deadLetter, findings }
   }
 }
 
-type Made =
-  | {
-      readonly bytes: Uint8Array
-      readonly headers: Readonly<Record<string, string>>
-      readonly contract: Contract
-      /** Before it was put into an envelope. */
-      readonly data?: unknown
-    }
-  | { readonly findings: readonly Finding[] }
+interface Bytes {
+  readonly bytes: Uint8Array
+  readonly headers: Readonly<Record<string, string>>
+  readonly contract: Contract
+  /** Before it was put into an envelope. */
+  readonly data?: unknown
+}
+type Made = Bytes | { readonly findings: readonly Finding[] }
 
 /** One id for the same delivery of the same source, in each retry and in each process; of another source, another. */
 export function messageIdOf({ source, id }: Pick<InboundDelivery, 'source' | 'id'>): string {
@@ -196,42 +222,4 @@ function dataOf(
 
 function failed(code: string, message: string): { readonly findings: readonly Finding[] } {
   return { findings: [{ code, severity: 'error', message }] }
-}
-
-/** Keeps the provider's own bytes and headers, where no event could be made of them. */
-async function quarantine(
-  bus: Bus,
-  letter: {
-    source: Source
-    delivery: InboundDelivery
-    event: string
-    findings: readonly Finding[]
-    at: number
-  },
-): Promise<Stored> {
-  const { source, delivery, event, findings, at } = letter
-  const contract = bus.contracts.find(({ events }) => Object.hasOwn(events, event))
-  if (bus.contracts.length === 0) {
-    throw new TreatyError('CONTRACT_NOT_FOUND', 'the bus has no contracts')
-  }
-  const channel = contract?.channels[contract.events[event]?.channel ?? '']
-  const deadLetter = await bus.transport.dead.put({
-    messageId: messageIdOf(delivery),
-    event,
-    consumer: null,
-    group: null,
-    reason: findings[0]?.code === 'UNKNOWN_EVENT' ? 'UNKNOWN_EVENT' : 'WEBHOOK_UNMAPPED',
-    message: `refused at ingest: ${findings[0]?.message ?? 'no reason was given'}`,
-    findings,
-    contract: contract?.id ?? '',
-    contractVersion: contract?.version ?? '',
-    attempts: 0,
-    firstFailedAt: at,
-    failedAt: at,
-    address: channel?.address ?? '',
-    body: delivery.rawBody,
-    headers: { ...delivery.headers, 'treaty-source': source.as ?? source.name },
-    contentType: delivery.headers['content-type'] ?? 'application/octet-stream',
-  })
-  return { outcome: 'quarantined', deadLetter, findings }
 }

@@ -1,0 +1,125 @@
+import { TreatyError } from '../../core/errors.ts'
+import type { JsonObject } from '../../core/json.ts'
+import { signingKey, symmetricKey } from '../keys.ts'
+import { isPattern } from './event-types.ts'
+
+/** What a target is asked to be. */
+export interface EndpointOptions {
+  readonly url: string
+  /** Patterns of event types: `order.placed`, `order.*`, `#`. Default all. */
+  readonly events?: readonly string[]
+  /** A condition in CEL; refused, for no evaluator is built in yet. */
+  readonly filter?: string
+  /** Default: a new one. */
+  readonly id?: string
+  /** Default: a new one by `algorithm`. */
+  readonly secret?: string
+  readonly algorithm?: 'hmac-sha256' | 'ed25519'
+  /** Sent with each delivery; names that the protocol uses are refused. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Deliveries a second on average; absent: not bounded. */
+  readonly throttlePerSecond?: number
+  /** Deliveries at the same time. Default 10. */
+  readonly concurrency?: number
+  /** `fifo`: one after the other; `key`: one after the other for each key. Default `none`. */
+  readonly order?: 'none' | 'key' | 'fifo'
+  /** What an ordered endpoint does with a message whose attempts are spent. Default `skip`. */
+  readonly onExhausted?: 'skip' | 'stop'
+  readonly description?: string
+}
+
+export type EndpointStatus = 'active' | 'disabled' | 'unverified'
+
+/** A target as people and programs see it: without secrets. */
+export interface Endpoint {
+  readonly id: string
+  readonly url: string
+  readonly events: readonly string[]
+  readonly status: EndpointStatus
+  /** Why it is disabled: `gone`, `failing`, `stopped`, or what somebody said. */
+  readonly disabledReason?: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly throttlePerSecond?: number
+  readonly concurrency: number
+  readonly order: 'none' | 'key' | 'fifo'
+  readonly onExhausted: 'skip' | 'stop'
+  readonly description?: string
+  readonly createdAt: number
+  /** Secrets that sign now: more than one while a secret is changed. */
+  readonly secretsInUse: number
+}
+
+/** As it lies in the store. */
+export interface EndpointRecord extends Omit<Endpoint, 'secretsInUse'> {
+  readonly secrets: readonly EndpointSecret[]
+}
+export interface EndpointSecret {
+  /** Sealed where the sender has a key. */
+  readonly secret: string
+  /** Epoch milliseconds after which it signs no more; absent: the present one. */
+  readonly until?: number
+}
+
+const reservedHeaders =
+  /^(webhook-.*|svix-.*|content-length|content-type|host|connection|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*)$/i
+
+/** @throws OPTION_INVALID · WEBHOOK_FILTER_UNSUPPORTED */
+export function checkEndpoint(options: Partial<EndpointOptions>): void {
+  const { id, events, filter, headers = {}, concurrency, throttlePerSecond, secret } = options
+  if (filter !== undefined) {
+    throw new TreatyError('WEBHOOK_FILTER_UNSUPPORTED', 'filters in CEL cannot be evaluated yet', {
+      hint: 'Subscribe by patterns of event types, such as order.*',
+    })
+  }
+  if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) {
+    throw invalid(`"${id}" is no id for an endpoint`, 'Use up to 64 letters, digits, _ and -.')
+  }
+  for (const pattern of events ?? []) {
+    if (!isPattern(pattern)) {
+      throw invalid(`"${pattern}" is no pattern of event types`, 'Write order.placed, order.* or #')
+    }
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    if (
+      reservedHeaders.test(name) ||
+      !/^[\w-]{1,100}$/.test(name) ||
+      !/^[\x20-\x7e]{0,1000}$/.test(value)
+    ) {
+      throw invalid(`the header ${name} cannot be set for an endpoint`, 'Choose another name.')
+    }
+  }
+  if (concurrency !== undefined && !(concurrency >= 1 && concurrency <= 1000)) {
+    throw invalid(
+      `concurrency is ${concurrency}, expected 1 to 1000`,
+      'Give a number in the range.',
+    )
+  }
+  if (throttlePerSecond !== undefined && !(throttlePerSecond > 0)) {
+    throw invalid(`throttlePerSecond is ${throttlePerSecond}`, 'Give a number greater than 0.')
+  }
+  if (secret !== undefined && !signingKey(secret) && !symmetricKey(secret)) {
+    throw invalid('the secret is neither whsec_, whsk_ nor base64', 'Leave it out for a new one.')
+  }
+}
+
+function invalid(message: string, hint: string): TreatyError {
+  return new TreatyError('OPTION_INVALID', message, { hint })
+}
+
+export function asRecord(value: unknown): EndpointRecord {
+  return value as EndpointRecord
+}
+
+export function asJson(record: object): JsonObject {
+  return record as unknown as JsonObject
+}
+
+/** The secrets that sign at `now`, the present one first. */
+export function secretsAt({ secrets }: EndpointRecord, now: number): readonly EndpointSecret[] {
+  return secrets.filter(({ until }) => until === undefined || until > now)
+}
+
+export function viewOf(record: EndpointRecord, now: number): Endpoint {
+  const { secrets: _secrets, ...rest } = record
+  return { ...rest, secretsInUse: secretsAt(record, now).length }
+}
