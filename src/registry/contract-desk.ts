@@ -25,6 +25,7 @@ export type ContractDesk = MessageSearch &
     | 'registerSource'
     | 'check'
     | 'checkSource'
+    | 'impact'
     | 'contract'
     | 'version'
     | 'versions'
@@ -89,6 +90,7 @@ export function createContractDesk(options: ContractDeskOptions): ContractDesk {
     registerSource: async (source, by) => register(contractFrom(source), by),
     check,
     checkSource: async (source) => check(contractFrom(source)),
+    impact: async (source) => history.impact(await ledger.read(), contractFrom(source)),
     review: (review, by) => recordReview(ledger, review, by),
   }
 }

@@ -1,3 +1,4 @@
+import { type ContractVerdict, compareContracts } from '../contracts/compat/index.ts'
 import type { Contract, Waiver } from '../contracts/index.ts'
 import { parseVersion } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
@@ -10,6 +11,8 @@ import { compareText, inOrder, type RegistryState, type VersionState } from './s
 /** Judges a new version against those that it must go together with. */
 export interface HistoryJudge {
   judge(state: RegistryState, contract: Contract): Promise<readonly Finding[]>
+  /** The comparison with all versions that rank below it, whatever their major version. */
+  impact(state: RegistryState, contract: Contract): Promise<ContractVerdict>
 }
 
 export interface HistoryJudgeOptions {
@@ -29,6 +32,12 @@ export function createHistoryJudge({ documents, judge, clock }: HistoryJudgeOpti
   }
 
   return {
+    async impact(state, contract) {
+      const versions = inOrder(state.contracts.get(contract.id)?.values() ?? [])
+      const lower = versions.filter(({ version }) => compareText(version, contract.version) < 0)
+      const earlier = await load(lower.length > 0 ? lower : versions)
+      return compareContracts(withRegistered(state, earlier), contract)
+    },
     async judge(state, contract) {
       const line = lineOf(contract.version)
       const others = inOrder(state.contracts.get(contract.id)?.values() ?? []).filter(

@@ -10,6 +10,7 @@ export { canIDeploy } from './can-i-deploy.ts'
 export type { Change, ContractFacts, MessageSummary } from './changes.ts'
 export { comparingJudge } from './comparing-judge.ts'
 export { type ContractDocument, contractFrom, documentOf } from './contract-document.ts'
+export { type DeployQuestion, deployRequest } from './deploy-question.ts'
 export type { Recorded } from './ledger.ts'
 export type {
   CompatibilityJudge,

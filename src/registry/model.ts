@@ -1,3 +1,4 @@
+import type { ContractVerdict } from '../contracts/compat/index.ts'
 import type { Contract, ContractStatus, JsonSchema, Review } from '../contracts/index.ts'
 import type { Finding } from '../core/finding.ts'
 import type { JsonObject } from '../core/json.ts'
@@ -128,6 +129,13 @@ export interface Registry {
   check(contract: Contract): Promise<readonly Finding[]>
   /** As {@link check}, from the shape of a contract file. @throws CONTRACT_INVALID also */
   checkSource(source: JsonObject): Promise<readonly Finding[]>
+  /**
+   * What a proposed version breaks, whom it hurts, and which version it may carry, whatever version it names: compared
+   * with all registered ones.
+   *
+   * @throws CONTRACT_INVALID
+   */
+  impact(source: JsonObject): Promise<ContractVerdict>
   /** The contract itself. `latest` is the highest release, or the highest pre-release where there is none. */
   contract(id: string, version: string): Promise<Contract | undefined>
   version(id: string, version: string): Promise<ContractVersion | undefined>

@@ -89,6 +89,15 @@ const deployment = object({
   by: text,
 })
 
+/** Which versions of contracts a build was made against. */
+export const contractVersionsForm = {
+  type: 'object',
+  maxProperties: 1000,
+  propertyNames: nameForm,
+  additionalProperties: nameForm,
+  description: 'Contract id → its version that this build was made against.',
+} as const satisfies JsonObject
+
 /** Bodies of requests. */
 export const registryBodies = {
   contract: {
@@ -121,13 +130,7 @@ export const registryBodies = {
       service: nameForm,
       version: nameForm,
       environment: nameForm,
-      contracts: {
-        type: 'object',
-        maxProperties: 1000,
-        propertyNames: nameForm,
-        additionalProperties: nameForm,
-        description: 'Contract id → its version that this build was made against.',
-      },
+      contracts: contractVersionsForm,
       production: {
         type: 'boolean',
         description:
@@ -166,6 +169,29 @@ export const registryAnswers = {
   environments: items(environment),
   deployment,
   deployments: items(deployment),
+  impact: object(
+    {
+      id: text,
+      before: { ...text, description: 'The registered version that it was compared with.' },
+      after: text,
+      verdict: { enum: ['compatible', 'breaking', 'unknown'] },
+      bump: { enum: ['none', 'patch', 'minor', 'major', 'unknown'] },
+      nextVersion: { ...text, description: 'The least version that it may carry.' },
+      messages: { type: 'object' },
+      consumers: { type: 'object' },
+      findings: { type: 'array', items: { $ref: '#/components/schemas/Finding' } },
+    },
+    ['nextVersion'],
+  ),
+  deployAnswer: object({
+    service: text,
+    version: text,
+    environment: text,
+    ok: { type: 'boolean', description: 'Nothing blocks.' },
+    verdict: { enum: ['yes', 'no', 'unknown'] },
+    checks: { type: 'array', items: { type: 'object' } },
+    findings: { type: 'array', items: { $ref: '#/components/schemas/Finding' } },
+  }),
   done: object({ done: text }),
   audit: object(
     {

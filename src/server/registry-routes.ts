@@ -5,6 +5,7 @@ import type { ContractVersion, Registry } from '../registry/index.ts'
 import { callerOf } from './caller.ts'
 import { registerDeploymentRoutes } from './registry-deployment-routes.ts'
 import { contractBytesMax, nameForm, registryAnswers, registryBodies } from './registry-forms.ts'
+import { registerQuestions } from './registry-question-routes.ts'
 import { registerSchemaUrls, schemaPath } from './registry-schema-routes.ts'
 import { pathParams } from './route-schemas.ts'
 import { registryOf, type ServerState } from './state.ts'
@@ -21,6 +22,7 @@ export function registerRegistryRoutes(app: FastifyInstance, state: ServerState)
   registerConsumers(app, state)
   registerDeploymentRoutes(app, state)
   registerSchemaUrls(app, state)
+  registerQuestions(app, state)
 }
 
 /** A version as the API gives it: with the path of its content. */

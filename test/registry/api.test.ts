@@ -185,3 +185,51 @@ describe('consumers and deployments', () => {
     ])
   })
 })
+
+describe('questions', () => {
+  test('whom a change would hurt, and which version it may carry', async () => {
+    await served.call('POST', '/api/contracts', sampleSource('2.1.0'))
+
+    const changed = await served.call('POST', '/api/impact', sampleSource('2.2.0', 'string'))
+    const same = await served.call('POST', '/api/impact', sampleSource('2.1.1'))
+    const first = await served.call('POST', '/api/impact', {
+      ...sampleSource('1.0.0'),
+      id: 'shop.new',
+    })
+
+    expect(changed.body).toMatchObject({
+      before: '2.1.0',
+      verdict: 'breaking',
+      bump: 'major',
+      nextVersion: '3.0.0',
+      consumers: { billing: { verdict: 'breaking' } },
+    })
+    expect(same.body).toMatchObject({ verdict: 'compatible', findings: [] })
+    expect([first.status, first.body.verdict]).toEqual([200, 'compatible'])
+    expect((await served.call('GET', '/api/audit')).body.items).toHaveLength(1)
+  })
+
+  test('whether a version may be deployed beside what runs', async () => {
+    await served.call('POST', '/api/contracts', sampleSource('2.1.0'))
+    await served.call('POST', '/api/contracts', sampleSource('3.0.0', 'string'))
+    const run = (service: string, contract: string) => ({
+      service,
+      version: '1',
+      environment: 'prod',
+      contracts: { 'shop.orders': contract },
+    })
+    await served.call('POST', '/api/deployments', run('billing', '2.1.0'))
+
+    const fine = await served.call('POST', '/api/can-i-deploy', run('order-service', '2.1.0'))
+    const wrong = await served.call('POST', '/api/can-i-deploy', run('order-service', '3.0.0'))
+    const { contracts: _contracts, ...unrecorded } = run('order-service', '3.0.0')
+    const unknown = await served.call('POST', '/api/can-i-deploy', unrecorded)
+
+    expect(fine.body).toMatchObject({ ok: true, verdict: 'yes' })
+    expect(wrong.body).toMatchObject({ ok: false, verdict: 'no' })
+    expect(wrong.body.checks).toContainEqual(
+      expect.objectContaining({ counterpart: 'billing', counterpartVersion: '1', blocks: true }),
+    )
+    expect(unknown.body).toMatchObject({ ok: false, verdict: 'unknown' })
+  })
+})
