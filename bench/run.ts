@@ -13,7 +13,9 @@ interface BenchModule {
 
 const benches: Readonly<Record<string, () => Promise<BenchModule>>> = {
   bus: () => import('./bus.ts'),
+  check: () => import('./check.ts'),
   compat: () => import('./compat.ts'),
+  http: () => import('./http.ts'),
   memory: () => import('./memory.ts'),
   validate: () => import('./validate.ts'),
 }
