@@ -2,7 +2,9 @@ import { parseDuration } from '../core/duration.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
+import { asyncApiSchemaAt, isAsyncApi } from './asyncapi/schema-pointer.ts'
 import type { Bundler } from './bundle.ts'
+import type { Draft } from './draft.ts'
 import type { JsonSchema } from './model.ts'
 import type { ReferenceBase, SchemaStore, SchemaTarget } from './schema-store.ts'
 import { inlineDocument, isRefusal, splitReference } from './schema-store.ts'
@@ -99,13 +101,14 @@ export function readSchema(
   path: Path,
   name: string,
 ): ReadSchema | undefined {
-  const target = schemaTarget(context, value, path, name)
-  if (!target) {
+  const found = schemaTarget(context, value, path, name)
+  if (!found) {
     context.isIncomplete = true
     return undefined
   }
+  const { target, draft } = found
   const before = context.findings.length
-  const bundled = context.bundler.bundle(target)
+  const bundled = context.bundler.bundle(target, draft)
   if (bundled) return bundled
   context.isIncomplete = true
   if (context.findings.length === before && !context.report.isBroken(path)) {
@@ -119,15 +122,21 @@ export function readSchema(
   return undefined
 }
 
+/** A schema's place, and the draft it is read as where it does not say. */
+interface FoundSchema {
+  readonly target: SchemaTarget
+  readonly draft?: Draft
+}
+
 function schemaTarget(
   { report, store, base }: ReadContext,
   value: Json | undefined,
   path: Path,
   name: string,
-): SchemaTarget | undefined {
+): FoundSchema | undefined {
   if (isJsonObject(value) || typeof value === 'boolean') {
     const place = { source: report.source, prefix: path, name, base }
-    return { document: inlineDocument(value, place), pointer: [] }
+    return { target: { document: inlineDocument(value, place), pointer: [] } }
   }
   if (typeof value !== 'string' || value === '') return undefined
   const { file, pointer, fragment } = splitReference(value)
@@ -137,7 +146,14 @@ function schemaTarget(
     return undefined
   }
   if (pointer) {
-    if (hasPointer(opened.value, pointer)) return { document: opened, pointer }
+    if (isAsyncApi(opened.value)) {
+      const found = asyncApiSchemaAt(store, opened, pointer)
+      if (found && !isRefusal(found)) return found
+      if (found) {
+        report.add(found.code, found.message, path, { hint: found.hint })
+        return undefined
+      }
+    } else if (hasPointer(opened.value, pointer)) return { target: { document: opened, pointer } }
     report.add('REF_NOT_FOUND', `\`${file}\` has nothing at \`${fragment}\``, path, {
       hint: 'Check the pointer after the `#`.',
     })
