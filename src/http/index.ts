@@ -64,6 +64,7 @@ export {
   type RateLimiter,
   type RateLimiterOptions,
   type RateLimiterSnapshot,
+  type RateLimitPolicy,
 } from './resilience/rate-limiter.ts'
 export { createRetry, type RetryOptions } from './resilience/retry.ts'
 export {
@@ -72,4 +73,13 @@ export {
   type RetryBudgetOptions,
 } from './resilience/retry-budget.ts'
 export { CallScope, type Degraded, type RunOptions } from './resilience/scope.ts'
+export {
+  type BucketGrant,
+  type BucketRequest,
+  type RedisEval,
+  redisBucket,
+  type SharedBucket,
+  storeBucket,
+} from './resilience/shared-bucket.ts'
+export { createSharedRateLimiter, type SharedLimiterOptions } from './resilience/shared-limiter.ts'
 export { createDeadline, createTimeout, type TimeLimitOptions } from './resilience/time-limit.ts'

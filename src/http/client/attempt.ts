@@ -4,7 +4,7 @@ import { isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { parseRateLimit, type RateLimitHints } from '../headers/rate-limit.ts'
 import { retryStatuses } from '../resilience/failure.ts'
-import type { RateLimiter } from '../resilience/rate-limiter.ts'
+import type { RateLimitPolicy } from '../resilience/rate-limiter.ts'
 import type { CallScope } from '../resilience/scope.ts'
 import type { CallResponse } from './call.ts'
 import { egressDenied } from './network-error.ts'
@@ -29,7 +29,7 @@ export interface AttemptContext {
   readonly bytesMax: number
   readonly hints: RateLimitHints | undefined
   readonly clock: Clock
-  readonly rateLimiter: RateLimiter | undefined
+  readonly rateLimiter: RateLimitPolicy | undefined
 }
 
 /** One call, as its attempts see it. */
@@ -194,7 +194,11 @@ function schemaError(body: unknown, status: number, plan: CallPlan): TreatyError
 }
 
 /** A 429 stops everybody who shares the limit, not only the caller that met it (rule L4). */
-function tellLimiter(response: WireResponse, context: AttemptContext, limiter: RateLimiter): void {
+function tellLimiter(
+  response: WireResponse,
+  context: AttemptContext,
+  limiter: RateLimitPolicy,
+): void {
   const now = new Date(context.clock.now())
   const { status } = response
   if (status === 429 || (status === 503 && response.headers['retry-after'] !== undefined)) {

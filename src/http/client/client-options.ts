@@ -6,7 +6,7 @@ import type { RateLimitHints } from '../headers/rate-limit.ts'
 import type { Breaker } from '../resilience/breaker.ts'
 import type { Dependency, ResilienceOptions } from '../resilience/dependencies.ts'
 import type { ResilienceEvent } from '../resilience/policy.ts'
-import type { RateLimiter } from '../resilience/rate-limiter.ts'
+import type { RateLimitPolicy } from '../resilience/rate-limiter.ts'
 import type { CallRequest, CallResponse } from './call.ts'
 import type { TlsOptions } from './connect.ts'
 import type { HeadersInput } from './message-headers.ts'
@@ -82,7 +82,7 @@ export interface Client {
   /** Breaker, limits and counts, as they stand. */
   snapshot(): ReturnType<Dependency['snapshot']>
   readonly breaker: Breaker | undefined
-  readonly rateLimiter: RateLimiter | undefined
+  readonly rateLimiter: RateLimitPolicy | undefined
   /** Lets running calls end, then closes the connections. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>

@@ -11,9 +11,10 @@ import { type ComposedPolicy, compose } from './compose.ts'
 import { createFallback, type Fallback, type FallbackOptions } from './fallback.ts'
 import { createHedge, type HedgeOptions } from './hedge.ts'
 import { invalidOption, type Policy, type ResilienceEvent } from './policy.ts'
-import { createRateLimiter, type RateLimiter, type RateLimiterOptions } from './rate-limiter.ts'
+import { createRateLimiter, type RateLimiterOptions, type RateLimitPolicy } from './rate-limiter.ts'
 import { createRetry, type RetryOptions } from './retry.ts'
 import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
+import { createSharedRateLimiter, type SharedLimiterOptions } from './shared-limiter.ts'
 import { createDeadline, createTimeout } from './time-limit.ts'
 
 type Own<Options> = Omit<Options, 'name' | 'onEvent' | 'clock' | 'random'>
@@ -27,7 +28,12 @@ export interface ResilienceOptions {
   /** Default: half of at least 20 calls in 30 seconds. */
   readonly breaker?: Own<BreakerOptions> | false
   /** Default: none. */
-  readonly rateLimit?: Own<RateLimiterOptions> | false
+  readonly rateLimit?:
+    | (Own<RateLimiterOptions> & {
+        /** Where several processes keep it together; without, each has its own. */
+        readonly shared?: Pick<SharedLimiterOptions, 'bucket' | 'replicas'>
+      })
+    | false
   /** Default: none. */
   readonly bulkhead?: Own<BulkheadOptions> | false
   /** Default: none. */
@@ -47,7 +53,7 @@ export interface ResilienceContext {
 export interface DependencySnapshot {
   readonly name: string
   readonly breaker?: BreakerSnapshot
-  readonly rateLimit?: ReturnType<RateLimiter['snapshot']>
+  readonly rateLimit?: ReturnType<RateLimitPolicy['snapshot']>
   readonly bulkhead?: ReturnType<Bulkhead['snapshot']>
   /** How often each kind of event happened. */
   readonly events: Readonly<Record<string, number>>
@@ -58,7 +64,7 @@ export interface Dependency {
   readonly name: string
   readonly policy: ComposedPolicy
   readonly breaker: Breaker | undefined
-  readonly rateLimiter: RateLimiter | undefined
+  readonly rateLimiter: RateLimitPolicy | undefined
   readonly bulkhead: Bulkhead | undefined
   readonly fallback: Fallback | undefined
   snapshot(): DependencySnapshot
@@ -117,7 +123,13 @@ export function createDependency(
   const budget = budgetOf(options.retry, clock)
   const retry = options.retry === false ? { attempts: 1, budget: false as const } : options.retry
   const breaker = make(options.breaker ?? { minCalls: 20 }, createBreaker)
-  const rateLimiter = make(options.rateLimit, createRateLimiter)
+  const rateLimiter = make(
+    options.rateLimit,
+    ({ shared, ...own }): RateLimitPolicy =>
+      shared === undefined
+        ? createRateLimiter(own)
+        : createSharedRateLimiter({ ...own, ...shared }),
+  )
   const bulkhead = make(options.bulkhead, createBulkhead)
   const fallback = make(options.fallback, createFallback)
   const hedgeOptions = options.hedge && {

@@ -47,16 +47,16 @@ export interface RateLimiterSnapshot {
   readonly available: number
   readonly waiting: number
   readonly ratePerSecond: number
+  readonly burst: number
   /** Milliseconds that a pause still lasts. */
   readonly pausedMs: number
   readonly admitted: number
   readonly refused: number
 }
 
-export interface RateLimiter extends Policy {
+/** A rate limit as a call sees it, of this process or shared. */
+export interface RateLimitPolicy extends Policy {
   readonly kind: 'rateLimit'
-  /** Takes tokens now, or none at all; false also while others wait: nobody overtakes. */
-  tryAcquire(cost?: number): boolean
   /**
    * Resolves when it is this call's turn, in order of arrival.
    *
@@ -68,6 +68,11 @@ export interface RateLimiter extends Policy {
   /** Takes what a server says: nothing left pauses until its reset; with `adaptive` the rate follows, never above the configured one. */
   adapt(feedback: RateFeedback): void
   snapshot(): RateLimiterSnapshot
+}
+
+export interface RateLimiter extends RateLimitPolicy {
+  /** Takes tokens now, or none at all; false also while others wait: nobody overtakes. */
+  tryAcquire(cost?: number): boolean
 }
 
 /**
@@ -179,6 +184,7 @@ class TokenLimiter implements RateLimiter {
       available: this.#bucket.available(now),
       waiting: this.#queue.size,
       ratePerSecond: this.#bucket.ratePerSecond,
+      burst: this.#bucket.burst,
       pausedMs: Math.max(0, this.#pausedUntil - now),
       admitted: this.#admitted,
       refused: this.#refused,

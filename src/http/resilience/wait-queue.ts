@@ -71,6 +71,18 @@ export class WaitQueue {
     return undefined
   }
 
+  /** Those whose turns are next, in order. */
+  firsts(most: number): Waiter[] {
+    const found: Waiter[] = []
+    for (const each of this.#classes) {
+      for (let at = each.head; at < each.nodes.length && found.length < most; at += 1) {
+        const node = each.nodes[at] as Node
+        if (!node.isGone) found.push(node.waiter)
+      }
+    }
+    return found
+  }
+
   /** Tokens that those ahead of a newcomer of this priority will take. */
   costAhead(priority: number): number {
     let sum = 0
