@@ -60,6 +60,8 @@ describe('readInvocation', () => {
   it('suggests what was probably meant', () => {
     expect(hintOf(['chekc'])).toBe("Did you mean 'check'?")
     expect(hintOf(['dead', 'lits'])).toBe("Did you mean 'dead list'?")
-    expect(hintOf(['contract', 'nonsense'])).toBe('Use one of: contract show, contract docs.')
+    expect(hintOf(['contract', 'nonsense'])).toBe(
+      'Use one of: contract push, contract show, contract docs.',
+    )
   })
 })
