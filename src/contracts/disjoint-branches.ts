@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
+import type { Draft } from './draft.ts'
 import type { References } from './schema-references.ts'
 
 const allKinds = ['array', 'object', 'number', 'string', 'boolean', 'null']
@@ -29,13 +30,18 @@ function areApart(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 }
 
 /** True where a field that both require tells the two apart: `{ kind: { const: 'card' } }` from `{ kind: { const: 'cash' } }`. */
-function haveDiscriminator(a: JsonObject, b: JsonObject): boolean {
+function haveDiscriminator(a: JsonObject, b: JsonObject, draft: Draft): boolean {
   if (!isJsonObject(a.properties) || !isJsonObject(b.properties)) return false
+  const valuesOf = (field: Json | undefined) =>
+    // Draft-04 does not know the keyword: there it tells nothing apart.
+    draft === '04' && isJsonObject(field) && field.const !== undefined
+      ? undefined
+      : listedScalars(field)
   const requiredOf = (branch: JsonObject) => (Array.isArray(branch.required) ? branch.required : [])
   const both = requiredOf(a).filter((name) => requiredOf(b).includes(name))
   for (const name of both) {
-    const inA = listedScalars(a.properties[String(name)])
-    const inB = listedScalars(b.properties[String(name)])
+    const inA = valuesOf(a.properties[String(name)])
+    const inB = valuesOf(b.properties[String(name)])
     if (inA && inB && areApart(inA, inB)) return true
   }
   return false
@@ -45,7 +51,11 @@ function haveDiscriminator(a: JsonObject, b: JsonObject): boolean {
  * True when it is plain that no value can match two of the branches, by their types or by a field that tells them
  * apart; false where it is not plain. Then `oneOf` means the same as `anyOf`.
  */
-export function areDisjoint(branches: readonly Json[], references: References): boolean {
+export function areDisjoint(
+  branches: readonly Json[],
+  references: References,
+  draft: Draft,
+): boolean {
   const resolved = branches.map((branch) => {
     let node: Json = branch
     for (
@@ -62,7 +72,7 @@ export function areDisjoint(branches: readonly Json[], references: References): 
       if (a === false || b === false) return true
       if (!isJsonObject(a) || !isJsonObject(b)) return false
       const shared = [...kindsOf(a)].filter((kind) => kindsOf(b).has(kind))
-      return shared.length === 0 || (shared.join() === 'object' && haveDiscriminator(a, b))
+      return shared.length === 0 || (shared.join() === 'object' && haveDiscriminator(a, b, draft))
     }),
   )
 }

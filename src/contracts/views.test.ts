@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../core/json.ts'
+import type { Json, JsonObject } from '../core/json.ts'
 import type { JsonSchema } from './model.ts'
 import { compileSchema } from './validator.ts'
 import { producerView, readerView } from './views.ts'
@@ -216,5 +216,24 @@ describe('readerView', () => {
     const only = (name: string) => ({ properties: { [name]: {} }, additionalProperties: false })
     expect(opens({ oneOf: [only('a'), only('b')] }, { a: 1 })).toBe(true)
     expect(opens({ oneOf: [only('a'), only('b')] }, { a: 1, b: 1 })).toBe(false)
+  })
+  it('opens branches of oneOf that a type or a field tells apart', () => {
+    const only = (name: string) => ({ properties: { [name]: {} }, additionalProperties: false })
+    const nullable: JsonSchema = { oneOf: [{ type: 'object', ...only('a') }, { type: 'null' }] }
+    expect(opens(nullable, { a: 1, b: 1 })).toBe(true)
+    expect(opens(nullable, null)).toBe(true)
+  })
+  it('takes const for a field that tells apart only in drafts that know it', () => {
+    const branch = (kind: string, field: string): JsonObject => ({
+      type: 'object',
+      required: ['kind'],
+      properties: { kind: { const: kind }, [field]: {} },
+      additionalProperties: false,
+    })
+    const $schema = 'http://json-schema.org/draft-04/schema#'
+    const view = readerView({ $schema, oneOf: [branch('card', 'x'), branch('cash', 'y')] })
+    expect(view).toMatchObject({
+      oneOf: [{ additionalProperties: false }, { additionalProperties: false }],
+    })
   })
 })

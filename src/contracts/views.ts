@@ -4,9 +4,9 @@ import { areDisjoint } from './disjoint-branches.ts'
 import type { Draft } from './draft.ts'
 import { draftOf, isOldDraft } from './draft.ts'
 import type { JsonSchema } from './model.ts'
+import { rulesKeyword } from './rules.ts'
 import type { References } from './schema-references.ts'
 import { readReferences } from './schema-references.ts'
-import { rulesKeyword } from './rules.ts'
 import { mapSubschemas } from './schema-walk.ts'
 
 /** Who looks at a message: the one who sends it, or the one who receives it. */
@@ -150,11 +150,12 @@ class ViewMaker {
     if (role === 'as-is') return 'as-is'
     if (keyword !== 'oneOf') return roleOfKeyword[keyword] ?? 'as-is'
     // Branches that overlap only by extra fields would come apart, or the reverse: being closed may be all that tells them apart.
-    return this.#view === 'producer' && this.#areDisjoint(node) ? 'branch' : 'as-is'
+    // Where a type or a field does, as in `oneOf: [thing, null]`, opening and closing leave them apart.
+    return this.#areDisjoint(node) ? 'branch' : 'as-is'
   }
 
   #areDisjoint(node: JsonObject): boolean {
-    return Array.isArray(node.oneOf) && areDisjoint(node.oneOf, this.#references)
+    return Array.isArray(node.oneOf) && areDisjoint(node.oneOf, this.#references, this.#draft)
   }
 
   #close(made: Record<string, unknown>, node: JsonObject, role: Role): void {
@@ -294,7 +295,7 @@ export function producerView(schema: JsonSchema, draft?: Draft): JsonSchema {
 
 /**
  * The schema without its `additionalProperties: false` and `unevaluatedProperties: false`, except under `not`, `if`, `contains` and in
- * branches of `oneOf`, where opening could refuse what was accepted.
+ * branches of `oneOf` that neither a type nor a field tells apart, where opening could refuse what was accepted.
  */
 export function readerView(schema: JsonSchema, draft?: Draft): JsonSchema {
   return viewOf(schema, 'reader', draft)

@@ -17,6 +17,10 @@ function typeName(value: Json): string {
   return typeof value
 }
 
+/** A scalar as it is, of the others the kind: they are long, and the witness shows them. */
+const named = (value: Json): string =>
+  typeof value === 'object' && value !== null ? typeName(value) : short(value)
+
 const listed = (names: Json): string => (Array.isArray(names) ? names.join(' or ') : String(names))
 
 /** One sentence, without full stop, on why the place refuses the value. */
@@ -105,7 +109,7 @@ const sentences: Readonly<Record<string, Sentence>> = {
     return `must contain at least ${minContains ?? 1}${most} of the items asked for`
   },
   propertyNames: () => 'has a member whose name is not allowed',
-  anyOf: () => 'satisfies no branch of anyOf',
-  oneOf: () => 'does not satisfy exactly one branch of oneOf',
+  anyOf: (_, value) => `is ${named(value)}, which no branch of anyOf takes`,
+  oneOf: (_, value) => `is ${named(value)}, which no branch of oneOf takes`,
   not: () => 'satisfies what it must not',
 }
