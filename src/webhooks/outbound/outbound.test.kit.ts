@@ -1,5 +1,5 @@
+import type { Clock } from '../../core/clock.ts'
 import { openStore, type Store } from '../../store/index.ts'
-import { type FakeClock, fakeClock } from '../../testing/fake-clock.ts'
 import type { Post, PostRequest, PostResult } from './post.ts'
 import { createSender, type Sender, type SenderOptions } from './sender.ts'
 import type { SenderEvent } from './sender-events.ts'
@@ -9,10 +9,15 @@ import type { SenderEvent } from './sender-events.ts'
 /** What an endpoint answers: a status, or something made for the request. */
 export type Answer = number | ((request: PostRequest) => PostResult | Promise<PostResult>)
 
+/** A clock that a test moves. */
+export interface MovingClock extends Clock {
+  advance(ms: number): Promise<void>
+}
+
 export interface World {
   readonly sender: Sender
   readonly store: Store
-  readonly clock: FakeClock
+  readonly clock: MovingClock
   /** Requests in order, as `host id`. */
   readonly requests: PostRequest[]
   readonly events: SenderEvent[]
@@ -28,8 +33,10 @@ export function status(code: number, headers: Record<string, string> = {}): Post
 
 export const anywhere = { https: 'required', privateNetworks: 'allow' } as const
 
-export async function world(more: Partial<SenderOptions> = {}): Promise<World> {
-  const clock = fakeClock()
+export async function worldOn(
+  clock: MovingClock,
+  more: Partial<SenderOptions> = {},
+): Promise<World> {
   const store = await openStore('memory:', { clock })
   const requests: PostRequest[] = []
   const events: SenderEvent[] = []

@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { defineContract } from '../../contracts/index.ts'
+import { fakeClock } from '../../testing/fake-clock.ts'
 import { verify } from '../verify.ts'
-import { hostsOf, idOf, status, world } from './outbound.test.kit.ts'
+import { hostsOf, idOf, status, worldOn } from './outbound.test.kit.ts'
 import type { PostRequest, PostResult } from './post.ts'
+import type { SenderOptions } from './sender.ts'
 
+const world = (more: Partial<SenderOptions> = {}) => worldOn(fakeClock(), more)
 const minuteMs = 60_000
 const hourMs = 3_600_000
 
