@@ -215,6 +215,18 @@ describe('compatibility', () => {
     expect(last).toBe(expected)
   })
 
+  test('goes by the strict rules, or by the lenient ones where the config says so', async () => {
+    const open = { type: 'object', properties: { a: { type: 'string' } } }
+    const more = { type: 'object', properties: { a: { type: 'string' }, b: { type: 'integer' } } }
+    await register('one', open)
+
+    // An open schema may have met any `b` before: strictly, naming one is a break.
+    expect((await call('POST', '/subjects/one/versions', body(more)))[0]).toBe(409)
+    await call('PUT', '/config/one', { compatibilityPolicy: 'LENIENT' })
+    expect(await call('GET', '/config/one')).toEqual([200, { compatibilityPolicy: 'LENIENT' }])
+    expect((await call('POST', '/subjects/one/versions', body(more)))[0]).toBe(200)
+  })
+
   test('looks at the latest version alone, or at all of them', async () => {
     const first = closed('integer')
     const second = closed('integer', { properties: { a: {} } })
