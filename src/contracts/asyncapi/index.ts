@@ -1,4 +1,6 @@
 export type { ExportAsyncApiOptions } from './export.ts'
 export { asyncApiVersion, exportAsyncApi } from './export.ts'
+export { importAsyncApi } from './import.ts'
+export type { Imported } from './imported.ts'
 export type { Operation } from './operations.ts'
 export { applicationsOf, operationsOf } from './operations.ts'
