@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import { redactUrl } from '../core/secret.ts'
+import { isPostgresUrl } from '../store/index.ts'
 import type { Transport } from './transport.ts'
 
 /** The transport that a bus uses when nothing else is said. */
@@ -13,7 +14,8 @@ export interface OpenTransportOptions {
 
 /**
  * A transport for a URL, not yet connected: `memory:` (private), `memory:NAME` (shared in this
- * process), `sqlite:FILE`, or a plain path to a SQLite file. Drivers are loaded when they are asked for.
+ * process), `sqlite:FILE`, a plain path to a SQLite file, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME`.
+ * Drivers are loaded when they are asked for.
  *
  * @throws TRANSPORT_UNKNOWN for another scheme
  */
@@ -31,15 +33,19 @@ export async function openTransport(
     const { createSqliteTransport } = await import('./transports/sqlite/index.ts')
     return createSqliteTransport({ ...options, path: rest.replace(/^\/\/(?=\/)/, '') })
   }
+  if (isPostgresUrl(url)) {
+    const { createPostgresTransport } = await import('./transports/postgres/index.ts')
+    return createPostgresTransport({ ...options, url })
+  }
   throw new TreatyError('TRANSPORT_UNKNOWN', `no transport is known for "${redactUrl(url)}"`, {
-    hint: 'Use memory:, memory:NAME or sqlite:FILE.',
+    hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',
     details: { scheme },
   })
 }
 
-/** Where the store of a bus lives when nothing else is said: beside the embedded broker, else in memory. */
+/** Where the store of a bus lives when nothing else is said: in the broker's own database where it has one, else in memory. */
 export function storeUrlFor(transport: Transport | string): string {
   if (typeof transport !== 'string') return 'memory:'
-  if (/^(sqlite:|memory:)/i.test(transport)) return transport
+  if (/^(sqlite:|memory:)/i.test(transport) || isPostgresUrl(transport)) return transport
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(transport) ? 'sqlite:./treaty.db' : `sqlite:${transport}`
 }

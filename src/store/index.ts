@@ -11,12 +11,14 @@ export {
   openPostgresAccess,
   type PostgresAccess,
   type PostgresAccessOptions,
+  type PostgresClient,
   type Query,
+  type Row,
 } from './postgres-access.ts'
 export { loadPostgresDriver } from './postgres-driver.ts'
-export { mapPostgresError, postgresFate } from './postgres-errors.ts'
+export { endsConnection, mapPostgresError, postgresFate } from './postgres-errors.ts'
 export { migratePostgres, type PostgresMigrations } from './postgres-migrations.ts'
-export { isPostgresUrl } from './postgres-url.ts'
+export { isPostgresUrl, readPostgresUrl } from './postgres-url.ts'
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite.ts'
 export type { Durability } from './sqlite-connect.ts'
 export { type BusyOptions, isStorageError, mapSqliteError, withBusyRetry } from './sqlite-errors.ts'

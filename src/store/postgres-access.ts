@@ -27,6 +27,14 @@ export type Row = Readonly<Record<string, unknown>>
 /** Runs one statement. */
 export type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>
 
+/** A connection of the driver, as users of `pg` know it. */
+export interface PostgresClient {
+  query(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ readonly rows: readonly Row[]; readonly rowCount: number | null }>
+}
+
 /** Statements on a pool of connections, with errors in Treaty's words. */
 export interface PostgresAccess {
   readonly place: PostgresPlace
@@ -41,8 +49,14 @@ export interface PostgresAccess {
    * @throws STORE_UNAVAILABLE with `details.outcome: 'unknown'` when the connection was lost in the middle
    */
   readonly write: Query
-  /** Statements in one transaction, which ends with the promise of `work`; again from the start where `write` would. */
-  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /**
+   * Statements in one transaction, which ends with the promise of `work`; again from the start where `write` would, unless
+   * `once` is true. `client` is the driver's own connection, for the work of others.
+   */
+  transaction<T>(
+    work: (query: Query, client: PostgresClient) => Promise<T>,
+    options?: { readonly once?: boolean },
+  ): Promise<T>
   /** Waits for what runs, then closes the connections. Safe to call twice. */
   close(): Promise<void>
 }
@@ -121,7 +135,8 @@ function createAccess(
     schema: `"${place.schema}"`,
     read: (sql, values = []) => insist(run(sql, values), isNotRefused),
     write: (sql, values = []) => insist(run(sql, values), isUndone),
-    transaction: (work) => insist((client) => inTransaction(client, work), isUndone),
+    transaction: (work, { once = false } = {}) =>
+      insist((client) => inTransaction(client, work), once ? () => false : isUndone),
     close() {
       closing ??= pool.end()
       return closing
@@ -160,17 +175,20 @@ async function tryOnce<T>(
 
 async function inTransaction<T>(
   client: PoolClient,
-  work: (query: Query) => Promise<T>,
+  work: (query: Query, client: PostgresClient) => Promise<T>,
 ): Promise<T> {
   await client.query('BEGIN')
   try {
-    const value = await work(async (sql, values = []) => {
-      // Without values PostgreSQL takes several statements at once, as migrations are.
-      const result = await (values.length === 0
-        ? client.query(sql)
-        : client.query(sql, [...values]))
-      return result.rows as readonly Row[]
-    })
+    const value = await work(
+      async (sql, values = []) => {
+        // Without values PostgreSQL takes several statements at once, as migrations are.
+        const result = await (values.length === 0
+          ? client.query(sql)
+          : client.query(sql, [...values]))
+        return result.rows as readonly Row[]
+      },
+      client as unknown as PostgresClient,
+    )
     await client.query('COMMIT')
     return value
   } catch (error) {

@@ -1,0 +1,21 @@
+/**
+ * Advisory locks of the broker, each for one transaction. Of a group: claims hold it alone, settlements together; so a
+ * settlement never frees a chain while a claim decides what is behind it. Of the topology: publishes hold it together, changes alone.
+ */
+export const lockOf = {
+  /** SQL that takes the lock of a group for oneself. */
+  groupAlone: (schema: string, group: string): string =>
+    `pg_advisory_xact_lock(${lockClass(schema)}, ${group})`,
+  groupTogether: (schema: string, group: string): string =>
+    `pg_advisory_xact_lock_shared(${lockClass(schema)}, ${group})`,
+  topologyAlone: (schema: string): string => `pg_advisory_xact_lock(${lockClass(schema)}, 0)`,
+  topologyTogether: (schema: string): string =>
+    `pg_advisory_xact_lock_shared(${lockClass(schema)}, 0)`,
+  /** SQL that says whether we are the one who looks after the whole broker just now. */
+  upkeepIfFree: (schema: string): string => `pg_try_advisory_xact_lock(${lockClass(schema)}, -1)`,
+} as const
+
+/** Groups are numbered from 1, so 0 and below are free for the rest. */
+function lockClass(schema: string): string {
+  return `hashtext('${schema} bus')`
+}

@@ -1,0 +1,36 @@
+import type { Clock } from '../../../core/clock.ts'
+import type { TreatyError } from '../../../core/errors.ts'
+import type { PostgresAccess } from '../../../store/index.ts'
+import type { GroupTopology } from '../../transport.ts'
+import type { Lease, LocalGroup } from './groups.ts'
+
+/** What the parts of a connected broker share. */
+export interface Session {
+  readonly access: PostgresAccess
+  /** The quoted schema. */
+  readonly schema: string
+  readonly clock: Clock
+  readonly leaseMs: number
+  readonly messageBytesMax: number
+  /** Who we are to the others; another after our lease has ended. */
+  ownerId: number
+  readonly leases: Set<Lease>
+  readonly groups: Map<string, LocalGroup>
+  /** Number of each group that was met, by name. */
+  readonly groupIds: Map<string, number>
+  /** Groups that vanish with us, to be made anew should we lose our place. */
+  readonly ephemeral: Map<string, GroupTopology>
+  /** Something may be there for these groups, here and, unless `local`, in other processes. */
+  wake(groupIds: readonly number[], local?: 'local'): void
+  reportError(error: TreatyError): void
+  isEnded: boolean
+}
+
+/** Writers to the ledger: each has rows of its own, so that they do not queue at one. */
+const writers = { publish: 0, settle: 1, claim: 2 } as const
+const ownersApart = 32
+
+/** The shard of the ledger that a writer of this process adds to. */
+export function shardOf(session: Session, writer: keyof typeof writers): number {
+  return (session.ownerId % ownersApart) * 3 + writers[writer]
+}

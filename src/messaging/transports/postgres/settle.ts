@@ -1,0 +1,240 @@
+import { TreatyError } from '../../../core/errors.ts'
+import { endsConnection, type PostgresClient, type Query } from '../../../store/index.ts'
+import type { OutgoingRecord, Settlement, SettleResult } from '../../transport.ts'
+import { createBatcher } from './batches.ts'
+import type { Lease } from './groups.ts'
+import { publishArguments, refusalOf, wholeMs } from './records.ts'
+import { type Session, shardOf } from './session.ts'
+
+const done: SettleResult = { ok: true }
+const lost: SettleResult = { ok: false, reason: 'lost' }
+/** Settlements in one transaction at most. */
+const batchMax = 1000
+/** Effects that run at the same time: each has a connection of the pool to itself. */
+const effectsMax = 4
+
+type Ack = Extract<Settlement, { outcome: 'ack' }>
+type Effect = (tx: PostgresClient) => unknown
+
+/** Applies outcomes; those without an effect share transactions. */
+export function createSettle(
+  session: Session,
+): (settlements: readonly Settlement[]) => Promise<SettleResult[]> {
+  const plain = createBatcher<Settlement, SettleResult>({
+    sizeOf: () => 1,
+    sizeMax: batchMax,
+    run: (settlements) => settlePlain(session, settlements),
+  })
+  const withEffect = Array.from({ length: effectsMax }, () =>
+    createBatcher<Ack, SettleResult>({
+      sizeOf: () => 1,
+      sizeMax: 1,
+      run: async (acks) => Promise.all(acks.map((ack) => settleWithEffect(session, ack))),
+    }),
+  )
+  // What had a result when another one of the call failed keeps it when the call is repeated.
+  const known = new WeakMap<Settlement, SettleResult>()
+  let next = 0
+
+  const settleOne = (settlement: Settlement): Promise<SettleResult> => {
+    const lease = settlement.delivery.lease as Lease
+    if (!session.leases.has(lease)) return Promise.resolve(known.get(settlement) ?? lost)
+    const refusal = refusalOfFollowers(session, settlement)
+    if (refusal !== undefined)
+      return Promise.resolve({ ok: false, reason: 'error', error: refusal })
+    if (settlement.outcome !== 'ack' || settlement.effect === undefined)
+      return plain.add(settlement)
+    next += 1
+    return (withEffect[next % effectsMax] ?? plain).add(settlement)
+  }
+
+  return async (settlements) => {
+    const answers = await Promise.allSettled(settlements.map(settleOne))
+    let failure: PromiseRejectedResult | undefined
+    const results = answers.map((answer, index): SettleResult => {
+      if (answer.status === 'rejected') {
+        failure ??= answer
+        return lost
+      }
+      const settlement = settlements[index] as Settlement
+      const { value } = answer
+      if (value.ok || value.reason === 'lost') {
+        known.set(settlement, value)
+        session.leases.delete(settlement.delivery.lease as Lease)
+      }
+      return value
+    })
+    if (failure !== undefined) throw failure.reason
+    return results
+  }
+}
+
+function followersOf(settlement: Settlement): readonly OutgoingRecord[] {
+  return (settlement.outcome === 'ack' && settlement.publish) || []
+}
+
+function refusalOfFollowers(session: Session, settlement: Settlement): TreatyError | undefined {
+  for (const record of followersOf(settlement)) {
+    const refusal = refusalOf(record, session.messageBytesMax)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+async function settlePlain(
+  session: Session,
+  settlements: readonly Settlement[],
+): Promise<SettleResult[]> {
+  const { access } = session
+  // A batch holds leases of one owner: after a lease was lost, the fence must be that of then.
+  const owners = new Set(settlements.map(({ delivery }) => (delivery.lease as Lease).ownerId))
+  const results = settlements.map(() => lost)
+  for (const ownerId of owners) {
+    const chosen = [...settlements.entries()].filter(
+      ([, { delivery }]) => (delivery.lease as Lease).ownerId === ownerId,
+    )
+    const own = chosen.map(([, settlement]) => settlement)
+    const publishes = own.some((settlement) => followersOf(settlement).length > 0)
+    const applied = publishes
+      ? await access.transaction((query) => settleAndPublish(session, query, own))
+      : await applySettlements(session, access.write, own)
+    session.wake(applied.touched)
+    for (const place of applied.places) results[chosen[place]?.[0] ?? -1] = done
+  }
+  return results
+}
+
+interface Applied {
+  /** Indexes of the settlements that took effect. */
+  readonly places: readonly number[]
+  readonly touched: readonly number[]
+}
+
+async function settleAndPublish(
+  session: Session,
+  query: Query,
+  settlements: readonly Settlement[],
+): Promise<Applied> {
+  const applied = await applySettlements(session, query, settlements)
+  const records = applied.places.flatMap((place) => followersOf(settlements[place] as Settlement))
+  if (records.length === 0) return applied
+  const [row] = await query(publishSql(session.schema), [
+    shardOf(session, 'settle'),
+    ...publishArguments(records),
+  ])
+  return { ...applied, touched: [...applied.touched, ...((row?.touched as number[] | null) ?? [])] }
+}
+
+export function publishSql(schema: string): string {
+  return `SELECT * FROM ${schema}.bus_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+}
+
+async function applySettlements(
+  session: Session,
+  query: Query,
+  settlements: readonly Settlement[],
+): Promise<Applied> {
+  const leases = settlements.map(({ delivery }) => delivery.lease as Lease)
+  const column = <T>(value: (settlement: Settlement) => T) => settlements.map(value)
+  const inbox = (settlement: Settlement) =>
+    settlement.outcome === 'ack' ? settlement.inbox : undefined
+  const [row] = await query(
+    `SELECT * FROM ${session.schema}.bus_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    [
+      leases[0]?.ownerId,
+      shardOf(session, 'settle'),
+      leases.map(({ groupId }) => groupId),
+      leases.map(({ seq }) => seq),
+      leases.map(({ deliveries }) => deliveries),
+      column(countedAs),
+      column((settlement) => wholeMs(('delayMs' in settlement && settlement.delayMs) || 0)),
+      column((settlement) => (settlement.outcome === 'dead' ? settlement.failure.reason : null)),
+      column(failureText),
+      column(
+        (settlement) =>
+          (settlement.outcome === 'dead' ? settlement.failure.stack : undefined) ?? null,
+      ),
+      column((settlement) => inbox(settlement)?.key ?? null),
+      column((settlement) => wholeMs(inbox(settlement)?.untilMs ?? 0)),
+    ],
+  )
+  return {
+    places: ((row?.done ?? []) as number[]).map((place) => place - 1),
+    touched: (row?.touched ?? []) as number[],
+  }
+}
+
+/** What `bus_settle` calls the outcome. */
+function countedAs(settlement: Settlement): string {
+  if (settlement.outcome === 'ack') return settlement.as ?? 'handled'
+  return settlement.outcome === 'drop' ? 'expired' : settlement.outcome
+}
+
+function failureText(settlement: Settlement): string | null {
+  if (settlement.outcome !== 'dead') return null
+  const { reason: _reason, stack: _stack, ...rest } = settlement.failure
+  return JSON.stringify(rest)
+}
+
+/**
+ * One transaction for the effect, the acknowledgement, its inbox row and its messages. The row is locked first, so that it is
+ * not handed on while the effect runs; the group is locked only at the end.
+ */
+async function settleWithEffect(session: Session, ack: Ack): Promise<SettleResult> {
+  const lease = ack.delivery.lease as Lease
+  const thrown: { error?: unknown } = {}
+  try {
+    const applied = await session.access.transaction(
+      async (query, client) => {
+        const xact = await lockRow(session, query, lease)
+        if (xact === undefined) return undefined
+        try {
+          await runEffect(ack.effect as Effect, client)
+        } catch (error) {
+          thrown.error = error
+          throw error
+        }
+        await requireSameTransaction(query, xact)
+        return settleAndPublish(session, query, [ack])
+      },
+      { once: true },
+    )
+    if (applied === undefined || applied.places.length === 0) return lost
+    session.wake(applied.touched)
+    return done
+  } catch (error) {
+    // Without a connection nobody knows: the call is repeated, and finds the row there or gone.
+    if ('error' in thrown && !endsConnection(thrown.error)) {
+      return { ok: false, reason: 'error', error: thrown.error }
+    }
+    if (error instanceof TreatyError && error.code === 'EFFECT_INVALID') {
+      return { ok: false, reason: 'error', error }
+    }
+    throw error
+  }
+}
+
+async function runEffect(effect: Effect, client: PostgresClient): Promise<void> {
+  // Only statements: who releases or ends the connection would take it from under us.
+  await effect({ query: (text, values) => client.query(text, values && [...values]) })
+}
+
+/** Locks our row; the transaction's number, or undefined where the row is not ours any more. */
+async function lockRow(session: Session, query: Query, lease: Lease): Promise<string | undefined> {
+  const [row] = await query(
+    `SELECT pg_current_xact_id()::text AS xact FROM ${session.schema}.bus_delivery
+     WHERE seq = $1 AND grp = $2 AND state = 1 AND owner = $3 AND deliveries = $4 FOR UPDATE`,
+    [lease.seq, lease.groupId, lease.ownerId, lease.deliveries],
+  )
+  return row === undefined ? undefined : String(row.xact)
+}
+
+async function requireSameTransaction(query: Query, xact: string): Promise<void> {
+  const [row] = await query('SELECT pg_current_xact_id()::text AS xact')
+  if (row?.xact === xact) return
+  throw new TreatyError(
+    'EFFECT_INVALID',
+    'the effect of an acknowledgement ended the transaction',
+    { hint: 'Leave BEGIN, COMMIT and ROLLBACK to Treaty.' },
+  )
+}

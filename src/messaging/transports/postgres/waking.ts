@@ -1,0 +1,70 @@
+import { claimFor } from './claim.ts'
+import type { Session } from './session.ts'
+
+/** Groups named in one message at most: a payload holds 8000 bytes. */
+const groupsMax = 500
+
+/** How processes tell each other, and themselves, that a group may have work. */
+export interface Waking {
+  /** Channel of NOTIFY for this schema. */
+  readonly channel: string
+  readonly wake: Session['wake']
+  /** Takes what a NOTIFY brought; undefined: some may have been missed. */
+  hear(payload: string | undefined): void
+  /** Resolves when everybody has been told. */
+  flush(): Promise<void>
+}
+
+/**
+ * NOTIFY is sent after the commit that it tells of, for many at once and without waiting for the disk: inside the
+ * transaction it would make all commits of the database queue. What a crash swallows the poll finds.
+ */
+export function createWaking(session: Session): Waking {
+  const { access } = session
+  const channel = `treaty_${access.place.schema}`.slice(0, 63)
+  const waiting = new Set<number>()
+  let sending: Promise<void> | undefined
+
+  const send = async () => {
+    while (waiting.size > 0) {
+      const groups = [...waiting].slice(0, groupsMax)
+      for (const group of groups) waiting.delete(group)
+      await access
+        .read(`SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
+          channel,
+          `${session.ownerId}:${groups.join(',')}`,
+        ])
+        // Nobody is told of it: the poll finds what is there.
+        .catch(() => undefined)
+    }
+    sending = undefined
+  }
+  const wakeHere = (isMeant: (groupId: number) => boolean) => {
+    for (const local of session.groups.values()) {
+      const id = session.groupIds.get(local.name)
+      if (id === undefined || isMeant(id)) void claimFor(session, local)
+    }
+  }
+
+  return {
+    channel,
+    wake(groupIds, local) {
+      if (groupIds.length === 0) return
+      wakeHere((id) => groupIds.includes(id))
+      if (local !== undefined) return
+      for (const id of groupIds) waiting.add(id)
+      sending ??= send()
+    },
+    hear(payload) {
+      if (payload === undefined) {
+        wakeHere(() => true)
+        return
+      }
+      const [owner, list = ''] = payload.split(':')
+      if (Number(owner) === session.ownerId) return
+      const groups = new Set(list.split(',').map(Number))
+      wakeHere((id) => groups.has(id))
+    },
+    flush: async () => sending,
+  }
+}
