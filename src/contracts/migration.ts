@@ -143,16 +143,20 @@ function needsField({ events }: Consumer, event: string, path: readonly string[]
 /** Paths of the fields that the schema marks `deprecated`, also behind references. */
 function deprecatedFields(schema: JsonSchema): string[][] {
   const found: string[][] = []
+  const seen = new Set<JsonSchema>()
   const visit = (path: readonly string[]) => {
-    if (path.length > 6) return
     const { places } = trailOf(schema, path)
     const last = places.at(-1)?.schema
-    for (const name of declared(schema, last && dereferenced(schema, last))) {
+    const node = last && dereferenced(schema, last)
+    // A schema that holds itself has the same fields again and again.
+    if (node === undefined || seen.has(node)) return
+    seen.add(node)
+    for (const name of declared(schema, node)) {
       const here = [...path, name]
       const child = trailOf(schema, here)
-      const node = child.places.at(-1)?.schema
-      if (!child.isComplete || !isJsonObject(node)) continue
-      if (node.deprecated === true) found.push(here)
+      const field = child.places.at(-1)?.schema
+      if (!child.isComplete || !isJsonObject(field)) continue
+      if (field.deprecated === true) found.push(here)
       else visit(here)
     }
   }
