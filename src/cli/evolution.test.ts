@@ -148,6 +148,25 @@ describe('treaty check --against', () => {
     expect([folder.code, tag.code]).toEqual([3, 3])
   })
 
+  it('lets pass what the contract waives, and says who agreed', async () => {
+    const { cwd, change } = shop()
+    change({ type: 'number' })
+    const waiver = (rule: string) =>
+      `{ rule: ${rule}, at: placed.json#/properties/total, reason: agreed, approvedBy: billing, expires: 2999-01-01 }`
+    writeFileSync(
+      join(cwd, 'contracts', 'orders.yaml'),
+      yaml.replace(
+        'consumer-impact]',
+        `consumer-impact], waivers: [${waiver('breaking-change')}, ${waiver('consumer-impact')}]`,
+      ),
+    )
+    const { code, out } = await run(cwd, 'check', '--against', 'HEAD')
+
+    expect(out).toContain('breaking, waived')
+    expect(out).toContain('waived by billing until 2999-01-01: agreed')
+    expect(code).toBe(0)
+  })
+
   it('leaves index and working tree of the repository alone', async () => {
     const { cwd, change } = shop()
     change({ type: 'string' })

@@ -118,10 +118,14 @@ async function compare(
   const hasUpcasts = contracts.some(({ evolution }) => evolution.upcast.length > 0)
   // The prover is only loaded where there is something to prove.
   if (against === undefined && !hasUpcasts) return { verdicts: [], upcasts: [] }
-  const [{ loadBaseline }, { checkUpcasts, compareContracts }] = await Promise.all([
-    import('../evolution/baseline.ts'),
-    import('../../contracts/compat/index.ts'),
-  ])
+  const [{ loadBaseline }, { checkUpcasts, compareContracts }, { withWaivers }] = await Promise.all(
+    [
+      import('../evolution/baseline.ts'),
+      import('../../contracts/compat/index.ts'),
+      import('../../registry/gate/index.ts'),
+    ],
+  )
+  const now = new Date(context.clock.now())
   const { cwd, stopping: signal } = context
   const ids = contracts.map(({ id }) => id)
   const baseline =
@@ -130,8 +134,11 @@ async function compare(
   const upcasts: Finding[] = []
   for (const contract of contracts) {
     const earlier = baseline?.versions.get(contract.id) ?? []
-    if (earlier.length > 0) verdicts.push(compareContracts(earlier, contract, { signal }))
-    upcasts.push(...(await checkUpcasts(contract, earlier)))
+    if (earlier.length > 0) {
+      const verdict = compareContracts(earlier, contract, { signal })
+      verdicts.push({ ...verdict, findings: withWaivers(verdict.findings, contract, now) })
+    }
+    upcasts.push(...withWaivers(await checkUpcasts(contract, earlier), contract, now))
   }
   return { verdicts, upcasts }
 }

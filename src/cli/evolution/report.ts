@@ -67,9 +67,16 @@ function headline(verdict: ContractVerdict, message: MessageChange, style: Style
   const count = (wanted: string) =>
     impacts.filter((impact) => !impact.pending && verdictOn(impact, name) === wanted).length
   const hurt = count('breaking')
+  const all = verdict.findings.filter(
+    ({ event, code }) => event === name && code !== 'VERSION_TOO_LOW',
+  )
+  const isWaived = all.length > 0 && all.every(({ severity }) => severity === 'info')
   const { red, green, yellow, bold, symbols } = style
   const title = `${bold(name)} ${versions}`
   const among = `${hurt} of ${plural(impacts.length, 'consumer')}`
+  if (isWaived && message.verdict !== 'compatible') {
+    return `${yellow(`${symbols.warn} ${title}`)}   ${message.verdict}, waived`
+  }
   if (hurt > 0) return `${red(`${symbols.fail} ${title}`)}   breaking for ${among}`
   if (message.verdict === 'breaking') {
     const declared = verdict.isMajor ? ', as the new major version says' : ''

@@ -65,3 +65,27 @@ function isAbout(at: string | undefined, { file, pointer, event, consumer }: Fin
     place === undefined || pointer === place || pointer?.startsWith(`${place}/`) === true
   return isFile && isPlace && (path !== '' || place !== undefined)
 }
+
+const ruleOfCode: Readonly<Record<string, GateRule>> = {
+  BREAKING_CHANGE: 'breaking-change',
+  UPCAST_BREAKS: 'breaking-change',
+  CONSUMER_BROKEN: 'consumer-impact',
+  VERDICT_UNKNOWN: 'unknown-verdict',
+}
+
+/** The findings about a change, with those that a waiver of the contract lets pass told as infos instead of errors. */
+export function withWaivers(
+  findings: readonly Finding[],
+  contract: Contract,
+  now: Date,
+): Finding[] {
+  const waivers = judgeWaivers(contract, now)
+  return findings.map((finding) => {
+    const rule = ruleOfCode[finding.code]
+    const waiver = rule === undefined ? undefined : waiverFor(rule, finding, waivers)
+    if (waiver === undefined || finding.severity === 'info') return finding
+    const { hint: _hint, ...rest } = finding
+    const until = `waived by ${waiver.approvedBy} until ${waiver.expires}: ${waiver.reason}`
+    return { ...rest, severity: 'info', message: `${finding.message} (${until})` }
+  })
+}
