@@ -7,6 +7,10 @@ import { limits } from '../core/limits.ts'
 const openBrace = 0x7b
 const openBracket = 0x5b
 
+function asBuffer(body: Uint8Array): Buffer {
+  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+}
+
 function holdsMoreThan(bytes: Buffer, byte: number, allowed: number): boolean {
   let count = 0
   for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1)) {
@@ -16,8 +20,9 @@ function holdsMoreThan(bytes: Buffer, byte: number, allowed: number): boolean {
   return false
 }
 
-/** True when JSON text nests more than `depthMax` levels; reads brackets only, so it is right for JSON and harmless for anything else. */
-function nestsTooDeep(bytes: Buffer, depthMax: number): boolean {
+/** True when JSON text nests more than `depthMax` levels (default 128); reads brackets only, so it is right for JSON and harmless for anything else. */
+export function nestsTooDeep(body: Uint8Array, depthMax: number = limits.depthMax): boolean {
+  const bytes = asBuffer(body)
   // What has few brackets cannot nest deeply: the usual message is done here.
   const half = depthMax >> 1
   if (!holdsMoreThan(bytes, openBrace, half) && !holdsMoreThan(bytes, openBracket, half))
@@ -52,9 +57,7 @@ export function undecodable(message: string, cause?: unknown): TreatyError {
  * @throws UNDECODABLE when they are not UTF-8, not JSON, or nest more than `depthMax` levels (default 128)
  */
 export function decodeJson(body: Uint8Array, depthMax: number = limits.depthMax): unknown {
-  const bytes = Buffer.isBuffer(body)
-    ? body
-    : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const bytes = asBuffer(body)
   if (!isUtf8(bytes)) throw undecodable('the body is not UTF-8')
   if (nestsTooDeep(bytes, depthMax))
     throw undecodable(`the body nests more than ${depthMax} levels deep`)

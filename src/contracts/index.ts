@@ -1,3 +1,12 @@
+export type { ConfluentOptions, ExportAsyncApiOptions, Imported } from './asyncapi/index.ts'
+export {
+  asyncApiVersion,
+  exportAsyncApi,
+  importAsyncApi,
+  importConfluent,
+  importConfluentText,
+  importJsonSchema,
+} from './asyncapi/index.ts'
 export type { BatchItem } from './batch.ts'
 export type { BuildOptions, MessageBuilder, MessageBuilderOptions } from './builder.ts'
 export { createMessageBuilder } from './builder.ts'
@@ -13,7 +22,7 @@ export type {
   TypesOf,
 } from './contract-input.ts'
 export { contractToSource, contractToYaml } from './contract-yaml.ts'
-export { decodeJson } from './decode-json.ts'
+export { decodeJson, nestsTooDeep } from './decode-json.ts'
 export type { ContractTypesOf, DefineOptions, TypedContract } from './define.ts'
 export { defineContract } from './define.ts'
 export { nearest, suggest } from './did-you-mean.ts'

@@ -27,13 +27,17 @@ export function editDistance(source: string, target: string, max: number): numbe
   return last[target.length] ?? max + 1
 }
 
-/** The candidate nearest to a mistyped name, at most two edits away; undefined when none is that near. */
+/**
+ * The candidate nearest to a mistyped name, at most two edits away; undefined when none is that near. Of equally near ones
+ * the first that begins with what was typed, else the first.
+ */
 export function closest(name: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined
   let bestDistance = 3
   for (const candidate of candidates) {
     const distance = editDistance(name, candidate, 2)
-    if (distance < bestDistance) {
+    const completes = candidate.startsWith(name) && best?.startsWith(name) !== true
+    if (distance < bestDistance || (distance === bestDistance && distance < 3 && completes)) {
       best = candidate
       bestDistance = distance
     }

@@ -1,6 +1,6 @@
 import type { Contract, ContractTypes, Message } from '../contracts/index.ts'
 import { decodeEnvelope } from '../contracts/index.ts'
-import type { TreatyError } from '../core/errors.ts'
+import { TreatyError } from '../core/errors.ts'
 import { currentMessageContext, runWithMessageContext } from '../core/trace.ts'
 import type { BusCore } from './bus-core.ts'
 import { causalOrder } from './causal-order.ts'
@@ -60,6 +60,7 @@ async function ingest(
   options: { source: string; headers?: Readonly<Record<string, string>>; id?: string },
 ) {
   core.assertOpen()
+  checkIngest(bytes, options)
   const known = core.catalogue.event(event)
   const id = options.id === undefined ? undefined : messageIdOf(options.id, event)
   const judged = judge(
@@ -78,6 +79,24 @@ async function ingest(
   }
   const deadLetter = await core.transport.dead.put(judged.letter)
   return { id: judged.id, deadLetter, findings: judged.findings }
+}
+
+/** Callers without types hand over texts, or forget the source; that is theirs to mend, not the outsider's. */
+function checkIngest(bytes: unknown, options: { readonly source?: unknown } | undefined): void {
+  if (!(bytes instanceof Uint8Array)) {
+    const found = bytes === null ? 'null' : `a ${typeof bytes}`
+    throw new TreatyError(
+      'OPTION_INVALID',
+      `ingest takes the bytes as a Uint8Array, found ${bytes === undefined ? 'nothing' : found}`,
+      { hint: 'Hand over the raw body, or Buffer.from(text).' },
+    )
+  }
+  if (typeof options?.source !== 'string' || options.source === '') {
+    throw new TreatyError('OPTION_INVALID', 'ingest needs the option source, a text', {
+      hint: "Name whom the bytes came from: { source: 'github' }.",
+      details: { option: 'source' },
+    })
+  }
 }
 
 /** Header names compare without regard to case (RFC 9110 section 5.1). */

@@ -103,12 +103,12 @@ function fail(
   name: string,
   known: readonly string[],
 ): never {
-  const near = closest(name, known)
+  const near = typeof name === 'string' ? closest(name, known) : undefined
   throw new TreatyError(code, `no loaded contract has the ${what} "${name}"`, {
     hint:
       near === undefined
         ? `Load the contract that defines the ${what}.`
         : `Did you mean "${near}"?`,
-    details: { [what]: name },
+    details: { [what]: String(name) },
   })
 }

@@ -54,12 +54,7 @@ export function judge(input: IngestInput, options: IngestOptions): Ingested {
   // Bytes that decode need not hold an id, nor a text as one; a dead letter has one in any case.
   const ownId = typeof message.id === 'string' && message.id !== '' ? message.id : id
   if (message.type !== known.event.name) {
-    const finding: Finding = {
-      code: 'UNKNOWN_EVENT',
-      severity: 'error',
-      pointer: '/type',
-      message: `the bytes say "${message.type}", expected "${known.event.name}"`,
-    }
+    const finding = otherType(message.type, known.event.name)
     return refused(input, ownId, { options, reason: 'SCHEMA_MISMATCH', findings: [finding] })
   }
   if (!validator.check(message)) {
@@ -78,6 +73,16 @@ export function judge(input: IngestInput, options: IngestOptions): Ingested {
     dedup: input.id !== undefined || !isBare,
   })
   return { id: message.id, record }
+}
+
+function otherType(type: unknown, expected: string): Finding {
+  const place = { severity: 'error', pointer: '/type' } as const
+  if (typeof type !== 'string' || type === '') {
+    const message = `the bytes name no type, expected "${expected}"`
+    return { code: 'MESSAGE_TYPE_MISSING', message, ...place }
+  }
+  const message = `the bytes say "${type.slice(0, 200)}", expected "${expected}"`
+  return { code: 'UNKNOWN_EVENT', message, ...place }
 }
 
 /** An outsider's id as a message id: itself where it is a UUID, else one made from it, always the same. */

@@ -1,10 +1,11 @@
 import type { Contract, EventValidator, Message, Metadata, Priority } from '../contracts/index.ts'
-import { encodeEnvelope } from '../contracts/index.ts'
+import { encodeEnvelope, nestsTooDeep } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
-import { TreatyError } from '../core/errors.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import { createIdSource, createTimestampSource } from '../core/ids.ts'
 import type { Json } from '../core/json.ts'
 import { valueAt } from '../core/json.ts'
+import { limits } from '../core/limits.ts'
 import type { MessageContext } from '../core/trace.ts'
 import { currentMessageContext, outgoingTraceparent } from '../core/trace.ts'
 import { dedupWindowMsDefault } from './topology.ts'
@@ -35,7 +36,7 @@ export interface OutgoingExtras {
 /** Makes valid records of data: identity, time, correlation, key, validation, wire form, size. */
 export interface OutgoingFactory {
   /**
-   * @throws SCHEMA_MISMATCH with findings · KEY_CONFLICT · MESSAGE_TOO_LARGE · OPTION_INVALID
+   * @throws SCHEMA_MISMATCH with findings · KEY_CONFLICT · MESSAGE_TOO_LARGE · OPTION_INVALID · DATA_UNENCODABLE
    */
   make(
     spec: OutgoingSpec,
@@ -56,38 +57,69 @@ export function createOutgoingFactory(options: {
   return {
     make(spec, data, publish = {}, extras = {}) {
       checkOptions(publish)
-      const inherited = currentMessageContext()
-      const key = keyOf(spec, data, publish.key)
-      const message: Message = {
-        id: publish.id ?? nextId(),
-        type: spec.type,
-        source: spec.source,
-        timestamp: nextTimestamp(),
-        correlation_id: publish.correlationId ?? inherited?.correlationId ?? nextId(),
-        data: data as Json,
-        metadata: metadataOf(spec, publish, { ...extras, inherited, key }),
+      try {
+        return makeOf(spec, data, publish, extras)
+      } catch (error) {
+        // Getters, toJSON and proxies are the caller's code, and JSON.stringify throws what has no code.
+        throw isTreatyError(error) ? error : unencodable(spec, errorMessage(error), error)
       }
-      if (!spec.validator.check(message)) throw mismatch(spec, message)
-      const record = recordOf(spec, message, key, publish, clock.now())
-      if (record.body.byteLength > messageBytesMax) {
-        throw new TreatyError(
-          'MESSAGE_TOO_LARGE',
-          `the message "${spec.type}" has ${record.body.byteLength} bytes, and ${messageBytesMax} are allowed`,
-          {
-            hint: 'Store the large part elsewhere and send a reference, or raise messageBytesMax.',
-            details: { event: spec.type, bytes: record.body.byteLength, bytesMax: messageBytesMax },
-          },
-        )
-      }
-      return { message, record }
     },
   }
+
+  function makeOf(
+    spec: OutgoingSpec,
+    data: unknown,
+    publish: PublishOptions,
+    extras: OutgoingExtras,
+  ): Outgoing {
+    const inherited = currentMessageContext()
+    const key = keyOf(spec, data, publish.key)
+    const message: Message = {
+      id: publish.id ?? nextId(),
+      type: spec.type,
+      source: spec.source,
+      timestamp: nextTimestamp(),
+      correlation_id: publish.correlationId ?? inherited?.correlationId ?? nextId(),
+      data: data as Json,
+      metadata: metadataOf(spec, publish, { ...extras, inherited, key }),
+    }
+    if (!spec.validator.check(message)) throw mismatch(spec, message)
+    const record = recordOf(spec, message, key, publish, clock.now())
+    if (record.body.byteLength > messageBytesMax) {
+      throw new TreatyError(
+        'MESSAGE_TOO_LARGE',
+        `the message "${spec.type}" has ${record.body.byteLength} bytes, and ${messageBytesMax} are allowed`,
+        {
+          hint: 'Store the large part elsewhere and send a reference, or raise messageBytesMax.',
+          details: { event: spec.type, bytes: record.body.byteLength, bytesMax: messageBytesMax },
+        },
+      )
+    }
+    if (nestsTooDeep(record.body)) {
+      throw unencodable(spec, `nests more than ${limits.depthMax} levels deep`)
+    }
+    return { message, record }
+  }
+}
+
+function unencodable(spec: OutgoingSpec, why: string, cause?: unknown): TreatyError {
+  const reason = (why.split('\n')[0] ?? why).slice(0, 200)
+  return new TreatyError(
+    'DATA_UNENCODABLE',
+    `the data of "${spec.type}" cannot be written as JSON: ${reason}`,
+    {
+      hint: 'Give plain JSON values: no BigInt, no circles, at most 128 levels.',
+      details: { event: spec.type },
+      ...(cause === undefined ? {} : { cause }),
+    },
+  )
 }
 
 function mismatch(spec: OutgoingSpec, message: Message): TreatyError {
   const findings = spec.validator.findings(message)
   const first = findings[0]
-  const place = first?.pointer ? ` at ${first.pointer}` : ''
+  const isNamed = first?.pointer === undefined || first.message.startsWith(`${first.pointer} `)
+  const place = isNamed || first.pointer === '' ? '' : ` at ${first.pointer}`
   return new TreatyError(
     'SCHEMA_MISMATCH',
     `the message "${spec.type}" does not satisfy contract "${spec.contract.id}"${first ? `: ${first.message}${place}` : ''}`,
@@ -167,7 +199,11 @@ function levelOf(priority: Priority): number {
 }
 
 function checkOptions(options: PublishOptions): void {
-  const { ttlMs, delayMs, priority } = options
+  const { ttlMs, delayMs, priority, key, headers } = options
+  if (key !== undefined && typeof key !== 'string') throw invalid('key', key, 'a text')
+  if (headers !== undefined && !isTextMap(headers)) {
+    throw invalid('headers', headers, 'an object of texts')
+  }
   if (ttlMs !== undefined && !(ttlMs > 0))
     throw invalid('ttlMs', ttlMs, 'a positive number of milliseconds')
   if (delayMs !== undefined && !(delayMs >= 0))
@@ -177,13 +213,21 @@ function checkOptions(options: PublishOptions): void {
   }
 }
 
-function invalid(option: string, value: string | number, expected: string): TreatyError {
+function isTextMap(value: object): boolean {
+  return typeof value === 'object' && Object.values(value).every((text) => typeof text === 'string')
+}
+
+function invalid(option: string, value: unknown, expected: string): TreatyError {
   return new TreatyError(
     'OPTION_INVALID',
-    `the option ${option} is ${value}, expected ${expected}`,
+    `the option ${option} is ${shownValue(value)}, expected ${expected}`,
     {
       hint: `Give ${option} as ${expected}.`,
       details: { option },
     },
   )
+}
+
+function shownValue(value: unknown): string {
+  return typeof value === 'object' ? 'another object' : String(value).slice(0, 100)
 }

@@ -95,6 +95,15 @@ export const messagingCodes = {
     meaning: 'The message on the wire has more bytes than are allowed (1 MiB unless configured).',
     fix: 'Store the large part elsewhere and send a reference, or raise messageBytesMax.',
   },
+  DATA_UNENCODABLE: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'The data of a message cannot be written as JSON that a consumer would read: it holds a BigInt, a circle, a getter or toJSON that throws, or nests more than 128 levels deep.',
+    fix: 'Give plain JSON values; write large integers as text, and flatten what nests deeply.',
+    example: "bus.publish('order.placed', { orderId: 10n })",
+  },
   OPTION_INVALID: {
     exitCode: 2,
     status: 400,
