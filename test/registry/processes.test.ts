@@ -3,9 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openRegistry, openSubjects } from '../../src/registry/index.ts'
 import { openStore } from '../../src/store/index.ts'
+import { withService } from '../conformance/service-url.ts'
 
 const run = promisify(execFile)
 const child = join(import.meta.dirname, 'register-child.ts')
@@ -23,15 +24,14 @@ interface Outcome {
   readonly ids: readonly number[]
 }
 
-test('of ten processes that register a version at the same time, exactly one wins', async () => {
-  const file = join(folder, 'registry.db')
+async function expectOneWinner(url: string): Promise<void> {
   const outcomes = await Promise.all(
     Array.from({ length: count }, async (_, at) => {
-      const { stdout } = await run(process.execPath, [child, file, String(at)])
+      const { stdout } = await run(process.execPath, [child, url, String(at)])
       return JSON.parse(stdout) as Outcome
     }),
   )
-  await using store = Object.assign(await openStore(`sqlite:${file}`), {
+  await using store = Object.assign(await openStore(url), {
     async [Symbol.asyncDispose]() {
       await store.close()
     },
@@ -61,4 +61,28 @@ test('of ten processes that register a version at the same time, exactly one win
   expect(registered.map(({ id }) => id).sort((a, b) => a - b)).toEqual(numbers)
   expect(new Set(outcomes.map(({ ids }) => ids[0])).size).toBe(1)
   expect(new Set(outcomes.map(({ ids }) => ids[1])).size).toBe(count)
+}
+
+describe('of ten processes that register a version at the same time, exactly one wins', () => {
+  test('on SQLite', async () => {
+    await expectOneWinner(`sqlite:${join(folder, 'registry.db')}`)
+  })
 })
+
+await withService('postgres', (url) => {
+  test('of ten processes that register a version at the same time, exactly one wins on PostgreSQL', async () => {
+    await expectOneWinner(await freshDatabase(url))
+  })
+})
+
+/** A database of this run's own on the server. */
+async function freshDatabase(url: string): Promise<string> {
+  const { Client } = (await import('pg')).default
+  const client = new Client({ connectionString: url })
+  const name = `registry_${process.pid}`
+  await client.connect()
+  await client.query(`DROP DATABASE IF EXISTS ${name}`)
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href
+}

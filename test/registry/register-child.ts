@@ -2,9 +2,9 @@ import { defineContract } from '../../src/contracts/index.ts'
 import { openRegistry, openSubjects } from '../../src/registry/index.ts'
 import { openStore } from '../../src/store/index.ts'
 
-/** One of many processes that all want the same version: argv holds the store's file and a number. */
-const [file = '', number = ''] = process.argv.slice(2)
-const store = await openStore(`sqlite:${file}`)
+/** One of many processes that all want the same version: argv holds the store's URL and a number. */
+const [url = '', number = ''] = process.argv.slice(2)
+const store = await openStore(url)
 const registry = openRegistry(store)
 const subjects = openSubjects(store)
 
