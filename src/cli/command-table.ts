@@ -1,7 +1,9 @@
 import type { CommandSpec, OptionSpec } from './command.ts'
-import { registryCommands } from './registry-commands.ts'
 import { contracts, profile, service, store, transport } from './command-options.ts'
 import { evolutionCommands } from './evolution-commands.ts'
+import { exchangeCommands } from './exchange-commands.ts'
+import { registryCommands } from './registry-commands.ts'
+import { webhookRows } from './webhook-rows.ts'
 
 const deadConsumer = {
   kind: 'text',
@@ -36,6 +38,7 @@ const serving = {
 export const commandTable = {
   ...registryCommands,
   ...evolutionCommands,
+  ...exchangeCommands,
   init: {
     summary: 'Make a project that runs: contract, handlers, configuration',
     positionals: {
@@ -288,6 +291,7 @@ export const commandTable = {
     options: { consumer: deadConsumer, contracts, transport },
     examples: [['treaty dead discard ID', 'it cannot be had back']],
   },
+  ...webhookRows,
   stats: {
     summary: 'Show the ledger: what was published, handled, retried, dead, waiting',
     options: { contracts, transport },
@@ -339,8 +343,21 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
   ['Contracts', ['check', 'contract show', 'contract docs', 'gen', 'validate']],
   ['Change and release', ['compat', 'gate', 'review', 'can-i-deploy', 'migration']],
   ['Registry', ['contract push', 'deployment record', 'deployment end']],
+  ['Exchange', ['export asyncapi', 'import asyncapi', 'import jsonschema', 'import confluent']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
+  [
+    'Webhooks',
+    [
+      'webhook listen',
+      'webhook send',
+      'webhook sign',
+      'webhook verify',
+      'webhook endpoint',
+      'webhook attempt',
+      'webhook recover',
+    ],
+  ],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],
 ]
 

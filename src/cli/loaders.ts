@@ -20,6 +20,14 @@ export const loaders: {
   'contract push': async () => (await import('./commands/contract-push.ts')).contractPush,
   'deployment record': async () => (await import('./commands/deployment.ts')).deploymentRecord,
   'deployment end': async () => (await import('./commands/deployment.ts')).deploymentEnd,
+  'export asyncapi': async () =>
+    (await import('./commands/export-asyncapi.ts')).exportAsyncApiCommand,
+  'import asyncapi': async () =>
+    (await import('./commands/import-contract.ts')).importAsyncApiCommand,
+  'import jsonschema': async () =>
+    (await import('./commands/import-contract.ts')).importJsonSchemaCommand,
+  'import confluent': async () =>
+    (await import('./commands/import-contract.ts')).importConfluentCommand,
   gen: async () => (await import('./commands/gen.ts')).gen,
   validate: async () => (await import('./commands/validate.ts')).validate,
   publish: async () => (await import('./commands/publish.ts')).publish,
@@ -30,6 +38,13 @@ export const loaders: {
   'dead show': async () => (await import('./commands/dead-show.ts')).deadShow,
   'dead replay': async () => (await import('./commands/dead-settle.ts')).deadReplay,
   'dead discard': async () => (await import('./commands/dead-settle.ts')).deadDiscard,
+  'webhook listen': async () => (await import('./commands/webhook-listen.ts')).webhookListen,
+  'webhook send': async () => (await import('./commands/webhook-send.ts')).webhookSend,
+  'webhook sign': async () => (await import('./commands/webhook-signature.ts')).webhookSign,
+  'webhook verify': async () => (await import('./commands/webhook-signature.ts')).webhookVerify,
+  'webhook endpoint': async () => (await import('./commands/webhook-sender.ts')).webhookEndpoint,
+  'webhook attempt': async () => (await import('./commands/webhook-sender.ts')).webhookAttempt,
+  'webhook recover': async () => (await import('./commands/webhook-sender.ts')).webhookRecover,
   stats: async () => (await import('./commands/stats.ts')).stats,
   'store backup': async () => (await import('./commands/store-backup.ts')).storeBackup,
   'store migrate': async () => (await import('./commands/store-migrate.ts')).storeMigrate,

@@ -4,6 +4,7 @@ import { contractFileCodes } from './catalog/contract-files.ts'
 import { contractCodes } from './catalog/contracts.ts'
 import type { CatalogEntry } from './catalog/entry.ts'
 import { evolutionCodes } from './catalog/evolution.ts'
+import { exchangeCodes } from './catalog/exchange.ts'
 import { httpCodes } from './catalog/http.ts'
 import { messagingCodes } from './catalog/messaging.ts'
 import { registryCodes } from './catalog/registry.ts'
@@ -24,6 +25,7 @@ export const errorCatalog = {
   ...contractCodes,
   ...contractFileCodes,
   ...evolutionCodes,
+  ...exchangeCodes,
   ...httpCodes,
   ...messagingCodes,
   ...registryCodes,

@@ -102,6 +102,11 @@ export class ImportReading {
     })
   }
 
+  /** A whole file that is a JSON Schema, self-contained; undefined after its problems were reported. */
+  plainSchema({ document, pointer }: DocumentNode): JsonSchema | undefined {
+    return this.#bundler.bundle({ document, pointer })?.schema
+  }
+
   /** The schema of a payload, self-contained; undefined after its problems were reported. */
   schema(node: DocumentNode, format?: string): JsonSchema | undefined {
     const found = schemaOfNode(this.resolver, node, format)

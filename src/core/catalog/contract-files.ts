@@ -2,39 +2,6 @@ import type { CatalogEntry } from './entry.ts'
 
 /** Codes of contract files: what `treaty check` reports about them and about the schemas and examples they name. */
 export const contractFileCodes = {
-  APPLICATION_UNKNOWN: {
-    exitCode: 4,
-    status: 404,
-    retryable: false,
-    meaning: 'A contract names no producer, consumer or command handler of this name.',
-    fix: 'Take one of the names that treaty contract show prints.',
-    example: 'treaty export asyncapi --service biling',
-  },
-  ASYNCAPI_INVALID: {
-    exitCode: 3,
-    status: 422,
-    retryable: false,
-    meaning:
-      'A document is no AsyncAPI 2.x or 3.x, or a part of it that an import needs is missing or of the wrong kind.',
-    fix: 'Mend the place that the finding names, or check the document with a validator of AsyncAPI.',
-    example: 'treaty import asyncapi openapi.yaml',
-  },
-  IMPORT_NOT_CARRIED: {
-    exitCode: 3,
-    status: 422,
-    retryable: false,
-    meaning:
-      'What an imported document says has no place in a contract, or had to be replaced; the rest was imported.',
-    fix: 'Read the finding, and write by hand what matters of it.',
-  },
-  IMPORT_FORMAT_UNSUPPORTED: {
-    exitCode: 3,
-    status: 422,
-    retryable: false,
-    meaning:
-      'A schema to import is in a format that is no JSON Schema, such as Avro or Protobuf; its message was left out.',
-    fix: 'Describe the message in JSON Schema, and import that.',
-  },
   FILE_NOT_FOUND: {
     exitCode: 4,
     status: 404,
