@@ -261,6 +261,24 @@ describe('treaty check --against', () => {
   })
 })
 
+describe('treaty check', () => {
+  it('proves that the contract promises what a consumer asks for with a schema', async () => {
+    const { cwd } = shop()
+    const path = join(cwd, 'contracts', 'orders.yaml')
+    const asking = (needs: string) =>
+      writeFileSync(path, yaml.replace('needs: [total]', `needs: ${needs}`))
+
+    asking('{ type: object, required: [total] }')
+    expect((await json(cwd, 'check')).code).toBe(0)
+    asking('{ type: object, required: [note] }')
+    const { code, findings } = await json(cwd, 'check')
+    expect(code).toBe(3)
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'NEEDS_NOT_MET', consumer: 'billing', line: 15 }),
+    )
+  })
+})
+
 describe('treaty check --fix', () => {
   it('writes since into entries that lack it, and nothing else', async () => {
     const { cwd } = shop()

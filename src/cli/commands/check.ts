@@ -36,8 +36,8 @@ export const check: Command<CommandTable['check'], Data> = {
     const fixed = args.fix === true ? await fixSince(read.contracts) : []
     const { contracts, findings } =
       fixed.length === 0 ? read : await loadProjectContracts(context, paths)
-    const { verdicts, upcasts } = await compare(args, { contracts, paths }, context)
-    const own = [...findings, ...upcasts]
+    const { verdicts, proofs } = await compare(args, { contracts, paths }, context)
+    const own = [...findings, ...proofs]
     const all = [...own, ...verdicts.flatMap((verdict) => verdict.findings)]
     const data: Data = {
       contracts: contracts.map(({ id, version, file }) => ({
@@ -106,39 +106,44 @@ interface Checked {
   readonly paths: readonly string[]
 }
 
-/** What became of each contract since the baseline, and what is wrong with their upcasts. */
+/** Upcasts, and needs that are schemas: neither is right by its form alone. */
+function needsProof({ evolution, consumers }: Contract): boolean {
+  const needs = Object.values(consumers).flatMap(({ events }) => Object.values(events))
+  return evolution.upcast.length > 0 || needs.some((each) => each.needsSchema !== undefined)
+}
+
+/** What became of each contract since the baseline, and what is wrong with their upcasts and needs. */
 async function compare(
   { against }: Arguments,
   { contracts, paths }: Checked,
   context: CommandContext,
 ): Promise<{
   readonly verdicts: readonly ContractVerdict[]
-  readonly upcasts: readonly Finding[]
+  readonly proofs: readonly Finding[]
 }> {
-  const hasUpcasts = contracts.some(({ evolution }) => evolution.upcast.length > 0)
   // The prover is only loaded where there is something to prove.
-  if (against === undefined && !hasUpcasts) return { verdicts: [], upcasts: [] }
-  const [{ loadBaseline }, { checkUpcasts, compareContracts }, { withWaivers }] = await Promise.all(
-    [
+  if (against === undefined && !contracts.some(needsProof)) return { verdicts: [], proofs: [] }
+  const [{ loadBaseline }, { checkNeeds, checkUpcasts, compareContracts }, { withWaivers }] =
+    await Promise.all([
       import('../evolution/baseline.ts'),
       import('../../contracts/compat/index.ts'),
       import('../../registry/gate/index.ts'),
-    ],
-  )
+    ])
   const now = new Date(context.clock.now())
   const { cwd, stopping: signal } = context
   const ids = contracts.map(({ id }) => id)
   const baseline =
     against === undefined ? undefined : await loadBaseline({ against, paths, cwd, ids, signal })
   const verdicts: ContractVerdict[] = []
-  const upcasts: Finding[] = []
+  const proofs: Finding[] = []
   for (const contract of contracts) {
     const earlier = baseline?.versions.get(contract.id) ?? []
     if (earlier.length > 0) {
       const verdict = compareContracts(earlier, contract, { signal })
       verdicts.push({ ...verdict, findings: withWaivers(verdict.findings, contract, now) })
     }
-    upcasts.push(...withWaivers(await checkUpcasts(contract, earlier), contract, now))
+    const own = [...checkNeeds(contract), ...(await checkUpcasts(contract, earlier))]
+    proofs.push(...withWaivers(own, contract, now))
   }
-  return { verdicts, upcasts }
+  return { verdicts, proofs }
 }

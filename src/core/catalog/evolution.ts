@@ -28,6 +28,15 @@ export const evolutionCodes = {
     fix: 'Keep what the consumer needs beside the new, move the consumer first, or waive it with the consent of its owner.',
     example: 'treaty check --against HEAD',
   },
+  NEEDS_NOT_MET: {
+    exitCode: 3,
+    status: 422,
+    retryable: false,
+    meaning:
+      'A consumer gave a schema of what it needs, and the contract allows a message, the witness, that does not satisfy it.',
+    fix: 'Let the event promise it, or let the consumer ask for less.',
+    example: 'needs: ./billing-view.schema.json',
+  },
   VERSION_TOO_LOW: {
     exitCode: 3,
     status: 409,
