@@ -22,6 +22,15 @@ export type {
   WireRequest,
   WireResponse,
 } from './client/transport.ts'
+export { type Connector, type OperationCall, openConnector } from './connectors/connector.ts'
+export { type ConnectorConfig, connectorOptions } from './connectors/connector-config.ts'
+export {
+  type OpenApiContract,
+  type Operation,
+  type OperationParameter,
+  readOpenApi,
+} from './connectors/openapi.ts'
+export { type RecordingOptions, recordTransport, replayTransport } from './connectors/recording.ts'
 export { checkAddress, type EgressVerdict } from './egress/check-address.ts'
 export { type CheckUrlOptions, checkUrl, type Resolve } from './egress/check-url.ts'
 export {

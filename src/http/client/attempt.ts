@@ -1,6 +1,7 @@
 import type { CompiledSchema } from '../../contracts/index.ts'
 import type { Clock } from '../../core/clock.ts'
 import { isTreatyError, TreatyError } from '../../core/errors.ts'
+import type { Finding } from '../../core/finding.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { parseRateLimit, type RateLimitHints } from '../headers/rate-limit.ts'
 import { retryStatuses } from '../resilience/failure.ts'
@@ -40,7 +41,7 @@ export interface CallPlan {
   readonly body: RequestBody
   readonly isSafe: boolean
   readonly hasKey: boolean
-  readonly schema: CompiledSchema | undefined
+  schemaFor(status: number): CompiledSchema | undefined
   readonly responseType: ResponseType
   readonly where: string
   attempts: number
@@ -180,12 +181,12 @@ async function read(
   const body = isEmpty
     ? null
     : parseBody(response, bytes, { type: plan.responseType, where: plan.where })
-  if (plan.schema && !isEmpty && !plan.schema.check(body)) throw schemaError(body, status, plan)
+  const schema = isEmpty ? undefined : plan.schemaFor(status)
+  if (schema && !schema.check(body)) throw schemaError(schema.findings(body), status, plan)
   return { status, headers, body, attempts: plan.attempts }
 }
 
-function schemaError(body: unknown, status: number, plan: CallPlan): TreatyError {
-  const findings = plan.schema?.findings(body) ?? []
+function schemaError(findings: readonly Finding[], status: number, plan: CallPlan): TreatyError {
   return new TreatyError(
     'HTTP_SCHEMA_MISMATCH',
     `${plan.where}: the body of the answer breaks its schema`,

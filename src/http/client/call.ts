@@ -20,6 +20,8 @@ export interface CallRequest {
   readonly idempotent?: boolean
   /** What the body of the answer must satisfy. */
   readonly schema?: JsonSchema
+  /** As `schema`, where it depends on the status; undefined: anything goes. */
+  readonly responseSchema?: (status: number) => JsonSchema | undefined
   /** Default `auto`: by content type. */
   readonly responseType?: ResponseType
   /** For all attempts together, in place of the client's `timeout.totalMs`. */

@@ -63,8 +63,8 @@ export interface ClientOptions extends ResilienceOptions {
   readonly onEvent?: (event: ResilienceEvent) => void
   readonly clock?: Clock
   readonly random?: Random
-  /** In place of the network: a recording, or a stand-in for tests. */
-  readonly transport?: HttpTransport
+  /** In place of the network, or around it: a recording, a stand-in for tests. */
+  readonly transport?: HttpTransport | ((network: HttpTransport) => HttpTransport)
 }
 
 /** Calls to one neighbour. */

@@ -42,7 +42,12 @@ function attemptMsOf(options: ClientOptions): number {
 }
 
 function makeTransport(options: ClientOptions, base: Base): HttpTransport {
-  if (options.transport) return options.transport
+  if (typeof options.transport === 'object') return options.transport
+  const network = networkTransport(options, base)
+  return options.transport?.(network) ?? network
+}
+
+function networkTransport(options: ClientOptions, base: Base): HttpTransport {
   const { egress = {}, limits: own = {} } = options
   const whole = { min: 1, isInteger: true }
   return createTransport({
@@ -253,6 +258,7 @@ class HttpClient implements Client {
     const headers = { ...this.#headers }
     addHeaders(headers, request.headers, this.#reserved)
     const hasKey = idempotencyKey !== undefined
+    const fixed = this.#compiled(request.schema)
     if (hasKey) headers[this.#keyHeader] = idempotencyHeader(idempotencyKey, this.#isKeyQuoted)
     return {
       method,
@@ -261,7 +267,7 @@ class HttpClient implements Client {
       body: createBody(request.body),
       isSafe: request.idempotent ?? (hasKey || idempotentMethods.has(method)),
       hasKey,
-      schema: this.#compiled(request.schema),
+      schemaFor: (status) => fixed ?? this.#compiled(request.responseSchema?.(status)),
       responseType: request.responseType ?? 'auto',
       where: `${method} ${this.#base.origin}${pathOnly(path)}`,
       attempts: 0,
