@@ -3,6 +3,7 @@ import { contracts, profile, service, store, transport } from './command-options
 import { evolutionCommands } from './evolution-commands.ts'
 import { exchangeCommands } from './exchange-commands.ts'
 import { registryCommands } from './registry-commands.ts'
+import { webhookRows } from './webhook-rows.ts'
 
 const deadConsumer = {
   kind: 'text',
@@ -290,6 +291,7 @@ export const commandTable = {
     options: { consumer: deadConsumer, contracts, transport },
     examples: [['treaty dead discard ID', 'it cannot be had back']],
   },
+  ...webhookRows,
   stats: {
     summary: 'Show the ledger: what was published, handled, retried, dead, waiting',
     options: { contracts, transport },
@@ -344,6 +346,18 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
   ['Exchange', ['export asyncapi', 'import asyncapi', 'import jsonschema', 'import confluent']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
+  [
+    'Webhooks',
+    [
+      'webhook listen',
+      'webhook send',
+      'webhook sign',
+      'webhook verify',
+      'webhook endpoint',
+      'webhook attempt',
+      'webhook recover',
+    ],
+  ],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],
 ]
 

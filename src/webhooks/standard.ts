@@ -79,7 +79,7 @@ function signatureBy(secret: string, content: Content): string {
   const key = symmetricKey(secret)
   if (key) return `v1,${hmacOf(key, content).toString('base64')}`
   throw new TreatyError('WEBHOOK_SIGN_INVALID', 'a secret is neither whsec_, whsk_ nor base64', {
-    hint: 'Use treaty webhook secret, or base64 of at least 24 random bytes after whsec_.',
+    hint: 'Write whsec_ and base64 of at least 24 random bytes; newSecret makes one.',
   })
 }
 

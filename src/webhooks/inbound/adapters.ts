@@ -16,6 +16,8 @@ export const webhookServerOptions = {
 export interface HandlerOptions {
   /** What stands before the name of the source in the path. Default `/hooks/`. */
   readonly prefix?: string
+  /** Every request is of this source, whatever its path. */
+  readonly source?: string
 }
 
 /**
@@ -28,7 +30,7 @@ export function nodeHandler(
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const prefix = options.prefix ?? '/hooks/'
   return (request, response) => {
-    const source = sourceIn(request.url ?? '/', prefix)
+    const source = options.source ?? sourceIn(request.url ?? '/', prefix)
     answerNode(receiver, source, { request, response }).catch(() => response.destroy())
   }
 }
@@ -36,7 +38,7 @@ export function nodeHandler(
 /** A handler for runtimes that speak `Request` and `Response`. The source is the last part of the path, unless named. */
 export function fetchHandler(
   receiver: Receiver,
-  options: HandlerOptions & { readonly source?: string } = {},
+  options: HandlerOptions = {},
 ): (request: Request) => Promise<Response> {
   const prefix = options.prefix ?? '/hooks/'
   return async (request) => {
