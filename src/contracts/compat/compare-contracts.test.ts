@@ -277,6 +277,15 @@ describe('consumers', () => {
     expect(impact(order({ note: integer }), needing([]))?.verdict).toBe('breaking')
   })
 
+  it('that say nothing rely on what the mode promises', () => {
+    const consumers = { billing: needing([]) }
+    const after = contract({ consumers, schema: order({ note: {} }) })
+    const verdict = (mode: string) =>
+      compareContracts(contract({ consumers }), after, { mode }).consumers.billing?.verdict
+
+    expect([verdict('forward'), verdict('backward')]).toEqual(['breaking', 'compatible'])
+  })
+
   it('may say it with a schema', () => {
     const needs = { type: 'object', required: ['total'], properties: { total: { type: 'object' } } }
 

@@ -48,7 +48,7 @@ export function compareContracts(
     (contract) => contract === latest || (mode.transitive && sameMajor(contract, after)),
   )
   const messages = messageChanges({ counted, latest, after, mode, settings })
-  const consumers = impactOn(after, { ...settings, earlier })
+  const consumers = impactOn(after, { ...settings, mode: modeName, earlier })
   const bump = bumpOf(latest, after, messages)
   const next = nextVersion(latest.version, bump)
   const verdict = {

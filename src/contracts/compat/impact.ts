@@ -7,7 +7,7 @@ import { describe } from './compare-describe.ts'
 import type { CompareSchemasOptions } from './compare-schemas.ts'
 import { ask, worst } from './compare-schemas.ts'
 import { realistic } from './compare-witness.ts'
-import { meaningOf, sideOf } from './policies.ts'
+import { meaningOf, modeOf, sideOf } from './policies.ts'
 import type { Verdict } from './verdict.ts'
 
 /** What a change does to one event of one consumer. */
@@ -86,6 +86,10 @@ function eventImpact(
   if (left !== undefined) return { ...shared, verdict: 'breaking', reason: left }
   const isTheSame = meaningOf(since.schema) === meaningOf(now.schema)
   if (consumed.needsSchema === undefined && isTheSame) return { ...shared, verdict: 'compatible' }
+  const saysNothing = consumed.needs.length === 0 && consumed.needsSchema === undefined
+  // Who says nothing relies on what the contract promises, and no more.
+  if (saysNothing && !modeOf(options.mode ?? 'full').forward)
+    return { ...shared, verdict: 'compatible' }
   const policy = after.evolution.policy
   const view = consumerView(consumed, since.schema, policy)
   return { ...shared, ...prove({ view, since, now }, { ...options, policy, after }) }

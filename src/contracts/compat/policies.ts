@@ -126,14 +126,21 @@ const annotations = new Set([
   'writeOnly',
 ])
 
+const meanings = new WeakMap<object, string>()
+
 /** The schema's text without what asserts nothing and with its keys in one order: equal texts mean the same. */
 export function meaningOf(schema: JsonSchema): string {
+  if (typeof schema === 'boolean') return String(schema)
+  const known = meanings.get(schema)
+  if (known !== undefined) return known
   const visit = (node: JsonObject): JsonObject =>
     mapSubschemas(
       Object.fromEntries(Object.entries(node).filter(([keyword]) => !annotations.has(keyword))),
       visit,
     ) as JsonObject
-  return JSON.stringify(ordered(typeof schema === 'boolean' ? schema : visit(schema)))
+  const meaning = JSON.stringify(ordered(visit(schema)))
+  meanings.set(schema, meaning)
+  return meaning
 }
 
 function ordered(value: Json): Json {
