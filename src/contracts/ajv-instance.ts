@@ -8,6 +8,7 @@ import type { Draft } from './draft.ts'
 import { isOldDraft } from './draft.ts'
 import { formatChecks } from './formats.ts'
 import type { JsonSchema } from './model.ts'
+import { compilePattern } from './safe-pattern.ts'
 
 // Loaded on first use: a command that validates nothing must not pay for five drafts.
 const require = createRequire(import.meta.url)
@@ -21,15 +22,7 @@ function ajvClass(draft: Draft): AjvClass {
   return (require('ajv') as { Ajv: AjvClass }).Ajv
 }
 
-/** The pattern with flag `u`; where that does not parse, without it, as most schemas in the wild were written. */
-function compilePattern(pattern: string, flags: string): RegExp {
-  try {
-    return new RegExp(pattern, flags)
-  } catch {
-    return new RegExp(pattern)
-  }
-}
-compilePattern.code = 'new RegExp'
+const patternEngine = Object.assign(compilePattern, { code: 'new RegExp' })
 
 const inheritedNames = Object.getOwnPropertyNames(Object.prototype)
 
@@ -67,7 +60,7 @@ export function createAjv(schema: JsonSchema, options: AjvOptions): Ajv {
     // Inherited names (`constructor`, `valueOf`) are fields only where a schema speaks of them; asking costs time.
     ownProperties: inheritedNames.some((name) => text.includes(`"${name}"`)),
     // The optimizer takes half of the compile time and gives a large schema little; errors are the rare path anyway.
-    code: { regExp: compilePattern, optimize: !isVerbose && text.length < optimizedCharactersMax },
+    code: { regExp: patternEngine, optimize: !isVerbose && text.length < optimizedCharactersMax },
     ...(isOldDraft(draft) ? { ignoreKeywordsWithRef: true, unevaluated } : {}),
   } as Options)
   if (isOldDraft(draft) && unevaluated) {

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../core/json.ts'
 import { isJsonObject } from '../core/json.ts'
 import { formatChecks } from './formats.ts'
 import type { JsonSchema } from './model.ts'
+import { compilePattern } from './safe-pattern.ts'
 
 const inherited = new Set(Object.getOwnPropertyNames(Object.prototype))
 
@@ -104,7 +105,7 @@ const judges = new Map<string, Judge>([
 
 function matches(pattern: string, text: string): boolean {
   try {
-    return new RegExp(pattern, 'u').test(text)
+    return compilePattern(pattern).test(text)
   } catch {
     return false
   }
