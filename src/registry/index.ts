@@ -7,6 +7,14 @@ export type {
   LiveService,
 } from './can-i-deploy.ts'
 export { canIDeploy } from './can-i-deploy.ts'
+export type { DeployFacts } from './can-i-deploy-facts.ts'
+export {
+  askCanIDeploy,
+  concerned,
+  environmentsOf,
+  factsFromRegistry,
+  registered,
+} from './can-i-deploy-facts.ts'
 export type { Change, ContractFacts, MessageSummary } from './changes.ts'
 export { comparingJudge } from './comparing-judge.ts'
 export { type ContractDocument, contractFrom, documentOf } from './contract-document.ts'

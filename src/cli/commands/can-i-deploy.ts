@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
 import type { Contract } from '../../contracts/index.ts'
 import { TreatyError } from '../../core/errors.ts'
-import type { DeployAnswer, DeployCheck } from '../../registry/index.ts'
+import type { DeployAnswer, DeployCheck, DeployFacts } from '../../registry/index.ts'
 import type { ArgumentsOf, Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
-import type { DeployFacts } from '../evolution/deploy-facts.ts'
 import { exitCode } from '../exit-code.ts'
 import { plural } from '../finding-text.ts'
 import { loadProjectContracts } from '../project.ts'
@@ -82,7 +81,7 @@ async function factsFor(
   context: CommandContext,
   own: readonly Contract[],
 ): Promise<DeployFacts> {
-  const { factsFromRegistry, factsFromUrl } = await import('../evolution/deploy-facts.ts')
+  const { factsFromUrl } = await import('../evolution/deploy-facts.ts')
   const ids = own.map(({ id }) => id)
   if (registry !== undefined && /^https?:\/\//i.test(registry)) {
     return factsFromUrl(registry, ids, context.stopping)
@@ -90,7 +89,7 @@ async function factsFor(
   const settings = await context.settings()
   const { storeUrlFor } = await import('../../messaging/index.ts')
   const { openStore } = await import('../../store/index.ts')
-  const { openRegistry } = await import('../../registry/index.ts')
+  const { factsFromRegistry, openRegistry } = await import('../../registry/index.ts')
   const url = registry ?? settings.store ?? storeUrlFor(settings.transport)
   const store = await openStore(context.reveal(url), { clock: context.clock })
   try {

@@ -1,22 +1,6 @@
-import type { Consumer, Contract, ContractInput } from '../../contracts/index.ts'
-import { contractToSource, defineContract } from '../../contracts/index.ts'
-import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import type { CanIDeployRequest, LiveService, Registry } from '../../registry/index.ts'
+import type { DeployFacts, LiveService } from '../../registry/index.ts'
+import { concerned, environmentsOf, registered } from '../../registry/index.ts'
 import { fetchHistory, getJson, itemsOf } from './registry-client.ts'
-
-/** What a registry knows that matters for a deployment. */
-export type DeployFacts = Pick<CanIDeployRequest, 'contracts' | 'deployments' | 'consumers'> & {
-  /** Environment → whether it is production, as recorded. */
-  readonly environments: ReadonlyMap<string, boolean>
-}
-
-const nowhere = { directory: '/dev/null/registry-entries-read-no-files' }
-
-/** Contract ids that a deployment can concern: those that something runs with, and those of the project. */
-function concerned(deployments: readonly LiveService[], ids: readonly string[]): string[] {
-  const running = deployments.flatMap(({ contracts }) => Object.keys(contracts))
-  return [...new Set([...running, ...ids])]
-}
 
 /** Asks a registry over HTTP. @throws BASELINE_UNAVAILABLE */
 export async function factsFromUrl(
@@ -41,57 +25,5 @@ export async function factsFromUrl(
     deployments,
     consumers: (pushed ?? []).flatMap((each) => registered(each, contracts)),
     environments: environmentsOf(environments ?? []),
-  }
-}
-
-/** Asks the registry in a local store. */
-export async function factsFromRegistry(
-  registry: Registry,
-  ids: readonly string[],
-): Promise<DeployFacts> {
-  const [deployments, environments, pushed] = await Promise.all([
-    registry.deployments(),
-    registry.environments(),
-    registry.consumers(),
-  ])
-  const contracts: Contract[] = []
-  for (const id of concerned(deployments, ids)) {
-    for (const { version } of await registry.versions(id)) {
-      const contract = await registry.contract(id, version)
-      if (contract !== undefined) contracts.push(contract)
-    }
-  }
-  return {
-    contracts,
-    deployments,
-    consumers: pushed.flatMap((each) => registered(each as unknown as JsonObject, contracts)),
-    environments: environmentsOf(environments as unknown as JsonObject[]),
-  }
-}
-
-function environmentsOf(items: readonly JsonObject[]): Map<string, boolean> {
-  return new Map(items.map(({ name, production }) => [String(name), production === true]))
-}
-
-/** A pushed entry as the model has it: read as a part of the contract that it is about. */
-function registered(
-  { contract: id, consumer, version, entry, since }: JsonObject,
-  contracts: readonly Contract[],
-): NonNullable<DeployFacts['consumers']>[number][] {
-  const contract =
-    contracts.find((each) => each.id === id && each.version === since) ??
-    contracts.findLast((each) => each.id === id)
-  if (contract === undefined || !isJsonObject(entry)) return []
-  const name = String(consumer)
-  const source = contractToSource(contract)
-  const consumers = { ...(source.consumers as JsonObject | undefined), [name]: entry as Json }
-  try {
-    const read = defineContract({ ...source, consumers } as unknown as ContractInput, nowhere)
-    const found: Consumer | undefined = read.consumers[name]
-    if (found === undefined) return []
-    return [{ contract: String(id), consumer: name, version: String(version), entry: found }]
-  } catch {
-    // An entry of a newer Treaty: the contract's own entry speaks for the consumer then.
-    return []
   }
 }
