@@ -1,0 +1,225 @@
+import type { FastifyInstance } from 'fastify'
+import { TreatyError } from '../core/errors.ts'
+import type { EndpointOptions, Receiver, Sender } from '../webhooks/index.ts'
+import { fastifyHooks } from '../webhooks/index.ts'
+import { pageQuery, pathParams } from './route-schemas.ts'
+
+const read = { access: 'read' } as const
+const write = { access: 'write' } as const
+const text = { type: 'string', minLength: 1, maxLength: 2000 } as const
+
+/** What an endpoint may be asked to be; the same names as in the library. */
+const endpointProperties = {
+  url: text,
+  events: { type: 'array', items: text, minItems: 1, maxItems: 100 },
+  headers: { type: 'object', additionalProperties: { type: 'string', maxLength: 1000 } },
+  throttlePerSecond: { type: 'number', exclusiveMinimum: 0 },
+  concurrency: { type: 'integer', minimum: 1, maximum: 1000 },
+  order: { enum: ['none', 'key', 'fifo'] },
+  onExhausted: { enum: ['skip', 'stop'] },
+  description: text,
+} as const
+
+export interface WebhookRoutes {
+  readonly sender?: Sender
+  readonly receiver?: Receiver
+}
+
+/**
+ * Webhooks over HTTP, before the server listens: deliveries under `/hooks/:source`, which need no key because their
+ * signature is one, and the management of outgoing ones under `/api/webhooks`.
+ */
+export async function registerWebhooks(
+  app: FastifyInstance,
+  { sender, receiver }: WebhookRoutes,
+): Promise<void> {
+  if (receiver) {
+    const config = { access: 'open', programs: true } as const
+    await app.register(fastifyHooks(receiver, { config }))
+  }
+  if (!sender) return
+  registerEndpoints(app, sender)
+  registerEndpointActions(app, sender)
+  registerDeliveries(app, sender)
+}
+
+function registerEndpoints(app: FastifyInstance, sender: Sender): void {
+  const { endpoints } = sender
+  const byId = pathParams('id')
+  app.get(
+    '/api/webhooks/endpoints',
+    { config: read, schema: { summary: 'Where webhooks are sent to' } },
+    async () => ({ items: await endpoints.list() }),
+  )
+  app.post<{ Body: EndpointOptions }>(
+    '/api/webhooks/endpoints',
+    {
+      config: write,
+      schema: {
+        summary: 'Adds an endpoint; its secret is in this answer and in no other',
+        body: {
+          type: 'object',
+          required: ['url'],
+          additionalProperties: false,
+          properties: {
+            ...endpointProperties,
+            id: text,
+            secret: text,
+            filter: text,
+            algorithm: { enum: ['hmac-sha256', 'ed25519'] },
+          },
+        },
+      },
+    },
+    async ({ body }, reply) => reply.code(201).send(await endpoints.add(body)),
+  )
+  app.get<{ Params: { id: string } }>(
+    '/api/webhooks/endpoints/:id',
+    { config: read, schema: { summary: 'One endpoint, without its secret', params: byId } },
+    async ({ params: { id } }) => existing(sender, id),
+  )
+  app.patch<{ Params: { id: string }; Body: Partial<EndpointOptions> }>(
+    '/api/webhooks/endpoints/:id',
+    {
+      config: write,
+      schema: {
+        summary: 'Changes an endpoint',
+        params: byId,
+        body: { type: 'object', additionalProperties: false, properties: endpointProperties },
+      },
+    },
+    async ({ params: { id }, body }) => endpoints.update(id, body),
+  )
+  app.delete<{ Params: { id: string } }>(
+    '/api/webhooks/endpoints/:id',
+    {
+      config: write,
+      schema: { summary: 'Removes an endpoint and what waits for it', params: byId },
+    },
+    async ({ params: { id } }, reply) => {
+      await existing(sender, id)
+      await endpoints.remove(id)
+      return reply.code(204).send()
+    },
+  )
+}
+
+function registerEndpointActions(app: FastifyInstance, sender: Sender): void {
+  const { endpoints } = sender
+  const actions: Readonly<
+    Record<string, [summary: string, run: (id: string) => Promise<unknown>]>
+  > = {
+    enable: ['Delivers to it again', (id) => endpoints.enable(id)],
+    disable: ['Delivers nothing to it; what waits is kept', (id) => endpoints.disable(id)],
+    verify: ['Asks it to prove itself', (id) => endpoints.verify(id)],
+    'rotate-secret': [
+      'Gives it a new secret; the old one signs beside it for the overlap',
+      async (id) => ({ secret: await endpoints.rotateSecret(id) }),
+    ],
+  }
+  for (const [action, [summary, run]] of Object.entries(actions)) {
+    app.post<{ Params: { id: string } }>(
+      `/api/webhooks/endpoints/:id/${action}`,
+      { config: write, schema: { summary, params: pathParams('id') } },
+      async ({ params: { id } }) => run(id),
+    )
+  }
+  app.post<{ Params: { id: string }; Body: { since: string; until?: string } }>(
+    '/api/webhooks/endpoints/:id/recover',
+    {
+      config: write,
+      schema: {
+        summary: 'Sends it everything that it has missed since then',
+        params: pathParams('id'),
+        body: {
+          type: 'object',
+          required: ['since'],
+          additionalProperties: false,
+          properties: {
+            since: { type: 'string', format: 'date-time' },
+            until: { type: 'string', format: 'date-time' },
+          },
+        },
+      },
+    },
+    async ({ params: { id }, body: { since, until } }) => ({
+      recovered: await sender.recover(id, {
+        since: new Date(since),
+        ...(until === undefined ? {} : { until: new Date(until) }),
+      }),
+    }),
+  )
+}
+
+function registerDeliveries(app: FastifyInstance, sender: Sender): void {
+  app.get<{
+    Params: { id: string }
+    Querystring: { limit: number; cursor?: string; messageId?: string }
+  }>(
+    '/api/webhooks/endpoints/:id/attempts',
+    {
+      config: read,
+      schema: {
+        summary: 'The delivery log of an endpoint, oldest first',
+        params: pathParams('id'),
+        querystring: pageQuery({ messageId: text }),
+      },
+    },
+    async ({ params: { id }, query: { limit, cursor, messageId } }) =>
+      sender.attempts({
+        endpointId: id,
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+        ...(messageId === undefined ? {} : { messageId }),
+      }),
+  )
+  app.post<{ Params: { id: string; message: string } }>(
+    '/api/webhooks/endpoints/:id/messages/:message/redeliver',
+    {
+      config: write,
+      schema: {
+        summary: 'Sends a message to an endpoint once more',
+        params: pathParams('id', 'message'),
+      },
+    },
+    async ({ params: { id, message } }, reply) => {
+      await sender.redeliver(message, id)
+      return reply.code(202).send({ id: message, endpointId: id })
+    },
+  )
+  app.get<{ Params: { message: string } }>(
+    '/api/webhooks/messages/:message',
+    {
+      config: read,
+      schema: {
+        summary: 'The whole body of a message, which a thin event stands for',
+        params: pathParams('message'),
+      },
+    },
+    async ({ params: { message } }, reply) => {
+      const found = await sender.message(message)
+      if (!found) {
+        throw new TreatyError('WEBHOOK_MESSAGE_NOT_FOUND', `the message ${message} is not kept`)
+      }
+      return reply.type(found.contentType).send(Buffer.from(found.body))
+    },
+  )
+  app.get(
+    '/api/webhooks/catalogue',
+    { config: read, schema: { summary: 'Event types and schemas, for receivers' } },
+    async () => ({ items: sender.catalogue() }),
+  )
+  app.get(
+    '/api/webhooks/stats',
+    { config: read, schema: { summary: 'What this process has delivered' } },
+    async () => sender.stats(),
+  )
+}
+
+async function existing(sender: Sender, id: string) {
+  const found = await sender.endpoints.get(id)
+  if (found) return found
+  throw new TreatyError('WEBHOOK_ENDPOINT_NOT_FOUND', `there is no endpoint ${id}`, {
+    details: { id },
+  })
+}
