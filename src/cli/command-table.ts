@@ -297,6 +297,42 @@ export const commandTable = {
     options: { contracts, transport },
     examples: [['treaty stats', 'by event and consumer']],
   },
+  'connector list': {
+    summary: 'List the connectors of the configuration and what they can be asked',
+    examples: [['treaty connector list', 'connectors, their operations and where they go']],
+  },
+  'connector call': {
+    summary: 'Call one operation of a connector',
+    description:
+      'Request and answer are validated against the OpenAPI contract; credential, retries and limits are those of the configuration.',
+    positionals: {
+      connector: { summary: 'Name in connectors' },
+      operation: { summary: 'operationId, or method and path' },
+    },
+    options: {
+      param: {
+        kind: 'list',
+        value: 'NAME=VALUE',
+        summary: 'A parameter of path, query or header; repeatable',
+      },
+      data: { kind: 'text', value: 'JSON|@FILE|-', summary: 'The body' },
+      idempotencyKey: {
+        kind: 'text',
+        value: 'KEY',
+        summary: 'Sent with every attempt, so that any operation may be retried',
+      },
+    },
+    examples: [
+      ['treaty connector call shop getOrder --param id=4711', 'one call, the answer as JSON'],
+    ],
+  },
+  'connector status': {
+    summary: 'Ask whether the neighbours of the configuration answer',
+    positionals: { connector: { summary: 'Name in connectors. Default: all', optional: true } },
+    examples: [
+      ['treaty connector status', 'who answers, how fast, and whether the credential is taken'],
+    ],
+  },
   'store backup': {
     summary: 'Copy the store to a file while others go on using it',
     positionals: { file: { summary: 'File to write; must not exist yet' } },
@@ -358,6 +394,7 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
       'webhook recover',
     ],
   ],
+  ['Connectors', ['connector list', 'connector call', 'connector status']],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],
 ]
 

@@ -1,3 +1,5 @@
+import type { ConnectorConfig } from '../../http/index.ts'
+
 /** A configuration as `treaty.config.ts` gives it; the keys are those of `treaty.config.yaml`. Paths are meant from its folder. */
 export interface Config {
   /** Contract files, folders, or `pack:NAME`. Default `./contracts`. */
@@ -44,6 +46,8 @@ export interface Config {
       readonly sha256?: string
     }[]
   }
+  /** Neighbour systems that are called, by name. */
+  readonly connectors?: Readonly<Record<string, ConnectorConfig>>
   readonly limits?: {
     /** Bytes; default 1 MiB. */
     readonly messageBytesMax?: number

@@ -76,6 +76,7 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
       serviceOf(name, service, folder),
     ),
     server: serverOf(options, config),
+    ...(config.connectors === undefined ? {} : { connectors: config.connectors }),
     limits: limitsOf(config, environment),
     show: config.show ?? {},
     fileSettings: countLeaves(file?.value ?? {}),

@@ -25,6 +25,101 @@ export type Rule =
   | { readonly kind: 'names'; readonly values: Rule }
 
 const text: Rule = { kind: 'text' }
+const secret: Rule = { kind: 'text', secret: true }
+const whole: Rule = { kind: 'integer', min: 1, max: 1_000_000_000 }
+const duration: Rule = { kind: 'duration' }
+const share: Rule = { kind: 'text', pattern: /^\d+(\.\d+)?%$/, expected: 'a share such as 20%' }
+const rate: Rule = {
+  kind: 'text',
+  pattern: /^\d+(\.\d+)?\/(s|m|h)$/,
+  expected: 'a rate such as 10/s, 600/m or 5000/h',
+}
+const map = (keys: Readonly<Record<string, Rule>>): Rule => ({ kind: 'map', keys })
+
+/** How a connector proves itself; every secret by reference. */
+const connectorAuth = map({
+  type: { kind: 'text', choices: ['apiKey', 'bearer', 'basic', 'oauth2', 'hmac'] },
+  in: { kind: 'text', choices: ['header', 'query'] },
+  name: text,
+  value: secret,
+  prefix: text,
+  token: secret,
+  user: text,
+  password: secret,
+  grant: { kind: 'text', choices: ['client_credentials', 'refresh_token', 'jwt_bearer'] },
+  tokenUrl: text,
+  clientId: text,
+  clientSecret: secret,
+  clientAuth: { kind: 'text', choices: ['basic', 'body', 'private_key_jwt', 'none'] },
+  privateKey: secret,
+  refreshToken: secret,
+  keyId: text,
+  algorithm: text,
+  scope: { kind: 'list', items: text, orOne: true },
+  audience: text,
+  subject: text,
+  issuer: text,
+  secret,
+  header: text,
+  content: text,
+  format: text,
+  encoding: { kind: 'text', choices: ['hex', 'base64'] },
+})
+
+const connector: Rule = map({
+  type: { kind: 'text', choices: ['rest'] },
+  contract: text,
+  baseUrl: { kind: 'text', url: true },
+  auth: connectorAuth,
+  tls: map({ ca: secret, cert: secret, key: secret, passphrase: secret, servername: text }),
+  headers: { kind: 'names', values: text },
+  egress: map({
+    https: { kind: 'text', choices: ['required', 'optional'] },
+    privateNetworks: { kind: 'text', choices: ['deny', 'allow'] },
+    ports: { kind: 'list', items: { kind: 'integer', min: 1, max: 65_535 } },
+  }),
+  resilience: map({
+    timeout: map({ attempt: duration, total: duration }),
+    retry: map({
+      attempts: whole,
+      backoff: map({
+        base: duration,
+        cap: duration,
+        jitter: { kind: 'text', choices: ['full', 'none'] },
+      }),
+      budget: share,
+      maxRetryAfter: duration,
+    }),
+    breaker: map({
+      window: duration,
+      minCalls: whole,
+      failureRate: share,
+      consecutive: whole,
+      slowCall: duration,
+      slowRate: share,
+      open: duration,
+      probes: whole,
+    }),
+    rateLimit: {
+      kind: 'map',
+      required: ['rate'],
+      keys: {
+        rate,
+        burst: whole,
+        adaptive: { kind: 'text', choices: ['headers', 'off'] },
+        maxWait: duration,
+        maxQueue: whole,
+      },
+    },
+    bulkhead: {
+      kind: 'map',
+      required: ['concurrent'],
+      keys: { concurrent: whole, queue: { kind: 'integer', min: 0, max: 1_000_000 } },
+    },
+    hedge: map({ delay: duration }),
+  }),
+})
+
 const paths: Rule = { kind: 'list', items: text, orOne: true }
 
 /** What a configuration file may hold. Paths are meant from its folder. */
@@ -87,6 +182,7 @@ export const configSchema: Rule & { kind: 'map' } = {
         },
       },
     },
+    connectors: { kind: 'names', values: connector },
     limits: {
       kind: 'map',
       keys: {

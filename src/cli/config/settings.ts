@@ -1,4 +1,5 @@
 import type { Profile } from '../../contracts/index.ts'
+import type { ConnectorConfig } from '../../http/index.ts'
 
 /** A program of this project that `start` and `dev` run as a process of its own. */
 export interface ServiceSettings {
@@ -60,6 +61,8 @@ export interface Settings {
     readonly keys: readonly KeySettings[]
     readonly allowedHosts: readonly string[]
   }
+  /** Secret references are still unresolved; paths are meant from `folder`. */
+  readonly connectors?: Readonly<Record<string, ConnectorConfig>>
   readonly limits: {
     readonly messageBytesMax?: number
     readonly drainMs?: number

@@ -155,6 +155,14 @@ export const httpCodes = {
     meaning: 'A connector or the OpenAPI document that is its contract has mistakes.',
     fix: 'Correct the places that the findings name.',
   },
+  CONNECTOR_UNKNOWN: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'The configuration has no connector of this name.',
+    fix: 'Add it to `connectors` in the configuration, or list them with `treaty connector list`.',
+    example: 'treaty connector status nobody',
+  },
   OPERATION_UNKNOWN: {
     exitCode: 4,
     status: 404,

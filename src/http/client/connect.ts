@@ -1,4 +1,4 @@
-import type { LookupAddress, LookupOptions } from 'node:dns'
+import { type LookupAddress, type LookupOptions, NOTFOUND } from 'node:dns'
 import { isIP } from 'node:net'
 import { buildConnector } from 'undici'
 import type { EgressVerdict } from '../egress/check-address.ts'
@@ -44,7 +44,7 @@ function guardedLookup({ check, resolve = systemResolve }: ConnectorOptions) {
         const found = addresses.map((address) => ({ address, family: isIP(address) }))
         const [first] = found
         if (first === undefined) {
-          callback(Object.assign(new Error(`no address for ${host}`), { code: 'ENOTFOUND' }), [])
+          callback(Object.assign(new Error(`no address for ${host}`), { code: NOTFOUND }), [])
         } else if (options.all) callback(null, found)
         else callback(null, first.address, first.family)
       },

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { displayPath, parseYaml } from '../contracts/index.ts'
+import { errorMessage, TreatyError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
+import type { Connector, ConnectorConfig, OpenApiContract } from '../http/index.ts'
+import type { CommandContext } from './command.ts'
+import { suggest } from './suggest.ts'
+
+/** The connectors of the configuration, by name, in its order. */
+export async function configuredConnectors(
+  context: CommandContext,
+): Promise<readonly (readonly [name: string, config: ConnectorConfig])[]> {
+  return Object.entries((await context.settings()).connectors ?? {})
+}
+
+/**
+ * The contract of a connector; without one it has no operations.
+ *
+ * @throws FILE_UNREADABLE, CONNECTOR_INVALID
+ */
+export async function connectorContract(
+  config: ConnectorConfig,
+  context: CommandContext,
+): Promise<OpenApiContract> {
+  const { readOpenApi } = await import('../http/index.ts')
+  const bare = { openapi: '3.1.0', paths: {} }
+  if (config.contract === undefined) return readOpenApi(bare)
+  const path = resolve((await context.settings()).folder, config.contract)
+  const shown = displayPath(path, context.cwd)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new TreatyError('FILE_UNREADABLE', `${shown} cannot be read: ${errorMessage(cause)}`, {
+      hint: 'Check the path of the contract in connectors.',
+      cause,
+    })
+  }
+  const { value, report } = parseYaml(text, shown)
+  const contract = readOpenApi(value, shown)
+  return { ...contract, findings: [...report.findings, ...contract.findings] }
+}
+
+/** A connector of the configuration, opened. @throws NAME_UNKNOWN, CONNECTOR_INVALID, SECRET_NOT_FOUND, HTTP_OPTIONS_INVALID */
+export async function openConfigured(name: string, context: CommandContext): Promise<Connector> {
+  const all = await configuredConnectors(context)
+  const config = all.find(([known]) => known === name)?.[1]
+  if (config === undefined) {
+    const names = all.map(([known]) => known)
+    throw new TreatyError('CONNECTOR_UNKNOWN', `there is no connector ${name}`, {
+      hint: suggest(name, names) ?? 'Add it to connectors in treaty.config.yaml.',
+      details: { connector: name },
+    })
+  }
+  const { connectorOptions, openConnector } = await import('../http/index.ts')
+  const contract = await connectorContract(config, context)
+  const options = connectorOptions(name, config, {
+    server: contract.server,
+    resolve: (text) => new Secret(text, context.reveal(text)),
+  })
+  return openConnector(name, contract, { ...options, clock: context.clock })
+}
