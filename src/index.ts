@@ -27,7 +27,9 @@ export type {
 } from './contracts/index.ts'
 export {
   contractToYaml,
+  createDualWriter,
   createMessageBuilder,
+  createUpcaster,
   decodeEnvelope,
   defineContract,
   encodeEnvelope,

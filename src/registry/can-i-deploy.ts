@@ -295,7 +295,7 @@ function hintOf(
   request: CanIDeployRequest,
 ): string {
   if (verdict === 'unknown') {
-    return `Record what runs with POST /api/deployments, and register its contracts with treaty contract push.`
+    return 'Record what runs with treaty deployment record, and its contracts with treaty contract push.'
   }
   return direction === 'service writes'
     ? `Deploy a version of ${counterpart} that reads it first.`
