@@ -124,7 +124,7 @@ const values: fc.Arbitrary<Json> = fc.oneof(
 )
 const data = fc.dictionary(fc.constantFrom(...names, 'e'), values, { maxKeys: 4 })
 
-const runs = Number(process.env.TREATY_LAW_RUNS ?? 250)
+const runs = Number(process.env.TREATY_LAW_RUNS ?? 150)
 
 function validators(contract: Contract) {
   const side = (view: 'producer' | 'reader') =>
@@ -141,7 +141,7 @@ const message = (value: unknown) => ({
   data: value,
 })
 
-describe('the verdict is what happens', () => {
+describe('the verdict is what happens', { timeout: 120_000 }, () => {
   it.each(['evolvable', 'strict'] as const)('under %s', (policy) => {
     const seen = { compatible: 0, breaking: 0, unknown: 0 }
     const property = fc.property(
