@@ -1,7 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, it } from 'vitest'
 
 export type ServiceName = 'kafka' | 'nats' | 'rabbitmq' | 'redis' | 'postgres' | 'toxiproxy'
@@ -49,29 +50,29 @@ export interface OwnService {
   /** SIGKILL, as power loss looks to clients. */
   kill(): void
   /** Starts it again on the same port and data, and waits until it is ready. */
-  start(): void
-  dispose(): void
+  start(): Promise<void>
+  dispose(): Promise<void>
 }
 
 /** Starts a server beside the shared one, with the same scripts. */
-export function startOwnService(name: ServiceName): OwnService {
+export async function startOwnService(name: ServiceName): Promise<OwnService> {
   const folder = mkdtempSync(join(tmpdir(), 'treaty-services-'))
   cpSync(join(root, 'services'), join(folder, 'services'), { recursive: true })
-  const run = (script: string, ...args: string[]) =>
-    execFileSync(join(folder, 'services', script), args, { encoding: 'utf8', stdio: 'pipe' })
-  const start = () => void run('up', name)
-  start()
-  const url = (JSON.parse(run('status', '--json')) as Status).urls?.[name]
+  const run = async (script: string, ...args: string[]) =>
+    (await promisify(execFile)(join(folder, 'services', script), args)).stdout
+  const start = async () => void (await run('up', name))
+  await start()
+  const url = (JSON.parse(await run('status', '--json')) as Status).urls?.[name]
   if (url === undefined) throw new Error(`services/up gave no URL for ${name}`)
   return {
     url,
     start,
     kill() {
-      const pid = execFileSync('cut', ['-d', ' ', '-f', '1', join(folder, '.services/pids', name)])
+      const [pid] = readFileSync(join(folder, '.services/pids', name), 'utf8').split(' ')
       process.kill(Number(pid), 'SIGKILL')
     },
-    dispose() {
-      run('down', '--wipe')
+    async dispose() {
+      await run('down', '--wipe')
       rmSync(folder, { recursive: true, force: true })
     },
   }

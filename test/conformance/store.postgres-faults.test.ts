@@ -21,8 +21,8 @@ async function refusal(opening: Promise<Store>): Promise<TreatyError> {
 await withService('postgres', (server) => {
   describe('the store when its server is killed', () => {
     let own: OwnService
-    beforeAll(() => {
-      own = startOwnService('postgres')
+    beforeAll(async () => {
+      own = await startOwnService('postgres')
     })
     afterAll(() => own.dispose())
 
@@ -47,7 +47,7 @@ await withService('postgres', (server) => {
         const before = acknowledged.size
         while (acknowledged.size < before + 50) await sleep(5)
         own.kill()
-        own.start()
+        await own.start()
       }
       const after = acknowledged.size
       while (acknowledged.size < after + 50) await sleep(5)
@@ -68,7 +68,7 @@ await withService('postgres', (server) => {
       await store.records.put('c', 'k', 1)
       own.kill()
       const [read, written] = [store.records.get('c', 'k'), store.records.put('c', 'other', 2)]
-      own.start()
+      await own.start()
 
       expect((await read)?.value).toBe(1)
       // Sent before the connection broke, or after: then it has been written.
@@ -80,7 +80,7 @@ await withService('postgres', (server) => {
       const store = await openStore(own.url)
       const before = await store.locks.acquire('over a crash', 'ada', 1)
       own.kill()
-      own.start()
+      await own.start()
       const after = await store.locks.acquire('over a crash', 'bob', 60_000)
 
       expect(after?.fence).toBeGreaterThan(before?.fence ?? Number.NaN)

@@ -4,7 +4,6 @@ import type { Random } from '../../../core/random.ts'
 import { migratePostgres, openPostgresAccess, type PostgresAccess } from '../../../store/index.ts'
 import type { Capabilities, Transport, TransportOptions } from '../../transport.ts'
 import { browse } from './browse.ts'
-import { claimFor } from './claim.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { creditOfGroup } from './groups.ts'
 import { type Listener, openListener } from './listener.ts'
@@ -30,6 +29,7 @@ const leaseMsDefault = 30_000
 /** Longest pause between two looks for what no message told of. */
 const pollMs = 500
 const upkeepMs = 1000
+const statementMsMin = 5000
 const poolMaxDefault = 10
 
 /** A broker that is connected. */
@@ -152,9 +152,12 @@ async function endLife(life: Life, drainMs: number): Promise<void> {
 async function openBroker(life: Life): Promise<Opened> {
   const { options, errorListeners } = life
   const { url, clock = systemClock, random, poolMax = poolMaxDefault } = options
+  const { leaseMs = leaseMsDefault } = options
   const access = await openPostgresAccess(url, {
     clock,
     poolMax,
+    // A heartbeat that gets no answer must be given up before the lease ends.
+    statementMs: Math.max(statementMsMin, leaseMs / 2),
     ...(random === undefined ? {} : { random }),
   })
   const session = createSession(access, { options, clock, errorListeners })
@@ -220,6 +223,7 @@ function createSession(
     groups: new Map(),
     groupIds: new Map(),
     ephemeral: new Map(),
+    batches: 0,
     wake: () => undefined,
     reportError(error) {
       for (const listener of errorListeners) listener(error)
@@ -277,9 +281,6 @@ async function poll(session: Session): Promise<void> {
   const { access, schema } = session
   const hungry = [...session.groups.values()].filter((local) => creditOfGroup(local) > 0)
   const ids = hungry.flatMap(({ name }) => session.groupIds.get(name) ?? [])
-  if (hungry.length > ids.length) {
-    for (const local of hungry) void claimFor(session, local)
-  }
   if (ids.length === 0) return
   const rows = await access.read(
     `SELECT grp FROM unnest($1::integer[]) AS one (grp) WHERE

@@ -9,7 +9,7 @@ import { makeGroup } from './topology.ts'
 export async function registerOwner(session: Session): Promise<void> {
   const { access, schema, leaseMs } = session
   const [row] = await access.write(
-    `INSERT INTO ${schema}.bus_owner
+    `INSERT INTO ${schema}.bus_owner (id, name, lease_until)
      VALUES (nextval('${schema}.bus_owner_id'), $1, ${schema}.bus_now() + $2) RETURNING id`,
     [`${hostname()} ${process.pid}`, Math.ceil(leaseMs)],
   )
@@ -35,7 +35,7 @@ export async function renewOwner(session: Session): Promise<void> {
   for (const group of session.ephemeral.values()) {
     await access.transaction((query) => makeGroup(session, query, group))
   }
-  session.groupIds.clear()
+  await learnGroups(session)
   if (count > 0) {
     session.reportError(
       new TreatyError(
@@ -48,6 +48,17 @@ export async function renewOwner(session: Session): Promise<void> {
       ),
     )
   }
+}
+
+/** Numbers of the groups served here: an ephemeral group that was made anew has another. */
+async function learnGroups(session: Session): Promise<void> {
+  const { access, schema, groups, groupIds } = session
+  const rows = await access.read(
+    `SELECT id, name FROM ${schema}.bus_group WHERE name = ANY ($1::text[])`,
+    [[...groups.keys()]],
+  )
+  for (const row of rows) groupIds.set(String(row.name), Number(row.id))
+  session.wake([...groupIds.values()], 'local')
 }
 
 /** Frees what others had out whose lease has ended; the groups that have work again. */

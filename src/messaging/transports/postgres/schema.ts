@@ -28,7 +28,8 @@ export const rowState = {
 /**
  * The tables of the embedded broker, with four differences: rows arrive unordered (`arrived`), delivery rows carry the
  * type for the ledger, the ledger has a row for each writer (`shard`) so that writers do not queue at it, and a sequence
- * gives the numbers, which therefore have gaps.
+ * gives the numbers, which therefore have gaps. An owner's row also has the result of its latest batch of settlements, for the case that
+ * the answer is lost with the connection.
  */
 const tables = (s: string) => `
   CREATE SEQUENCE ${s}.bus_seq CACHE 1;
@@ -161,7 +162,9 @@ const tables = (s: string) => `
   CREATE TABLE ${s}.bus_owner (
     id bigint PRIMARY KEY,
     name text NOT NULL,
-    lease_until bigint NOT NULL
+    lease_until bigint NOT NULL,
+    batch bigint NOT NULL DEFAULT 0,
+    places integer[]
   ) WITH (fillfactor = 20);
   CREATE TABLE ${s}.bus_count (
     event text COLLATE "C" NOT NULL,

@@ -20,6 +20,8 @@ export interface Session {
   readonly groupIds: Map<string, number>
   /** Groups that vanish with us, to be made anew should we lose our place. */
   readonly ephemeral: Map<string, GroupTopology>
+  /** Number of the latest batch of settlements. */
+  batches: number
   /** Something may be there for these groups, here and, unless `local`, in other processes. */
   wake(groupIds: readonly number[], local?: 'local'): void
   reportError(error: TreatyError): void

@@ -2,13 +2,13 @@ import { lockOf } from './locks.ts'
 
 /**
  * `bus_settle`: applies outcomes, each fenced by owner and delivery count. Returns the places in the arrays of those that
- * took effect; the others had been handed on.
+ * took effect; the others had been handed on. `the_batch`: remembered with the result, so that one can ask for it.
  */
 export const settleFunctions = (s: string): string => `
   CREATE FUNCTION ${s}.bus_settle(
     the_owner bigint, the_shard integer, grps integer[], the_seqs bigint[], times integer[],
     outcomes text[], delays bigint[], reasons text[], failures text[], stacks text[],
-    inbox_keys text[], inbox_untils bigint[], OUT done integer[], OUT touched integer[]
+    inbox_keys text[], inbox_untils bigint[], the_batch bigint, OUT done integer[], OUT touched integer[]
   ) LANGUAGE plpgsql AS $f$
   #variable_conflict use_column
   DECLARE
@@ -101,5 +101,8 @@ export const settleFunctions = (s: string): string => `
           array_agg('dead'::text), (SELECT array_agg(attempts + 1) FROM unnest(mine)))
         FROM unnest(places) AS one (at);
       END IF;
+    END IF;
+    IF the_batch IS NOT NULL THEN
+      UPDATE ${s}.bus_owner SET batch = the_batch, places = done WHERE id = the_owner;
     END IF;
   END $f$`

@@ -1,4 +1,5 @@
-import { TreatyError } from '../../../core/errors.ts'
+import { delay } from '../../../core/clock.ts'
+import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import { endsConnection, type PostgresClient, type Query } from '../../../store/index.ts'
 import type { OutgoingRecord, Settlement, SettleResult } from '../../transport.ts'
 import { createBatcher } from './batches.ts'
@@ -12,6 +13,9 @@ const lost: SettleResult = { ok: false, reason: 'lost' }
 const batchMax = 1000
 /** Effects that run at the same time: each has a connection of the pool to itself. */
 const effectsMax = 4
+/** Milliseconds before a batch whose fate is unknown is looked after again. */
+const pauseMsMin = 20
+const pauseMsMax = 1000
 
 type Ack = Extract<Settlement, { outcome: 'ack' }>
 type Effect = (tx: PostgresClient) => unknown
@@ -85,7 +89,6 @@ async function settlePlain(
   session: Session,
   settlements: readonly Settlement[],
 ): Promise<SettleResult[]> {
-  const { access } = session
   // A batch holds leases of one owner: after a lease was lost, the fence must be that of then.
   const owners = new Set(settlements.map(({ delivery }) => (delivery.lease as Lease).ownerId))
   const results = settlements.map(() => lost)
@@ -94,14 +97,61 @@ async function settlePlain(
       ([, { delivery }]) => (delivery.lease as Lease).ownerId === ownerId,
     )
     const own = chosen.map(([, settlement]) => settlement)
-    const publishes = own.some((settlement) => followersOf(settlement).length > 0)
-    const applied = publishes
-      ? await access.transaction((query) => settleAndPublish(session, query, own))
-      : await applySettlements(session, access.write, own)
+    const applied = await applyOnce(session, own, ownerId)
     session.wake(applied.touched)
     for (const place of applied.places) results[chosen[place]?.[0] ?? -1] = done
   }
   return results
+}
+
+/**
+ * Applies a batch, again until it is known what became of it: an answer that was lost with its connection is found in the
+ * row of the owner.
+ */
+async function applyOnce(
+  session: Session,
+  settlements: readonly Settlement[],
+  ownerId: number,
+): Promise<Applied> {
+  const { access } = session
+  session.batches += 1
+  const batch = session.batches
+  const publishes = settlements.some((settlement) => followersOf(settlement).length > 0)
+  for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMsMax, pauseMs * 2)) {
+    try {
+      return publishes
+        ? await access.transaction((query) =>
+            settleAndPublish(session, query, { settlements, batch }),
+          )
+        : await applySettlements(session, access.write, { settlements, batch })
+    } catch (error) {
+      if (!isPassing(error) || session.isEnded) throw error
+      session.reportError(error)
+      await delay(session.clock, pauseMs)
+    }
+    const known = await resultOf(session, { ownerId, batch }).catch(() => undefined)
+    if (known !== undefined) return known
+  }
+}
+
+/** True for what passes with the connection or the crowd; a full disk is for the caller to know. */
+function isPassing(error: unknown): error is TreatyError {
+  return isTreatyError(error) && (error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_BUSY')
+}
+
+/** What became of a batch; undefined: it did not take effect. */
+async function resultOf(
+  session: Session,
+  of: { ownerId: number; batch: number },
+): Promise<Applied | undefined> {
+  const { access, schema, groupIds } = session
+  const [row] = await access.read(`SELECT batch, places FROM ${schema}.bus_owner WHERE id = $1`, [
+    of.ownerId,
+  ])
+  if (row === undefined || Number(row.batch) !== of.batch) return undefined
+  const places = ((row.places as number[] | null) ?? []).map((place) => place - 1)
+  // Which chains went on is not known any more.
+  return { places, touched: [...groupIds.values()] }
 }
 
 interface Applied {
@@ -110,12 +160,15 @@ interface Applied {
   readonly touched: readonly number[]
 }
 
-async function settleAndPublish(
-  session: Session,
-  query: Query,
-  settlements: readonly Settlement[],
-): Promise<Applied> {
-  const applied = await applySettlements(session, query, settlements)
+interface Batch {
+  readonly settlements: readonly Settlement[]
+  /** Absent: its result is not kept. */
+  readonly batch?: number
+}
+
+async function settleAndPublish(session: Session, query: Query, of: Batch): Promise<Applied> {
+  const { settlements } = of
+  const applied = await applySettlements(session, query, of)
   const records = applied.places.flatMap((place) => followersOf(settlements[place] as Settlement))
   if (records.length === 0) return applied
   const [row] = await query(publishSql(session.schema), [
@@ -132,14 +185,14 @@ export function publishSql(schema: string): string {
 async function applySettlements(
   session: Session,
   query: Query,
-  settlements: readonly Settlement[],
+  { settlements, batch }: Batch,
 ): Promise<Applied> {
   const leases = settlements.map(({ delivery }) => delivery.lease as Lease)
   const column = <T>(value: (settlement: Settlement) => T) => settlements.map(value)
   const inbox = (settlement: Settlement) =>
     settlement.outcome === 'ack' ? settlement.inbox : undefined
   const [row] = await query(
-    `SELECT * FROM ${session.schema}.bus_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    `SELECT * FROM ${session.schema}.bus_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
     [
       leases[0]?.ownerId,
       shardOf(session, 'settle'),
@@ -156,6 +209,7 @@ async function applySettlements(
       ),
       column((settlement) => inbox(settlement)?.key ?? null),
       column((settlement) => wholeMs(inbox(settlement)?.untilMs ?? 0)),
+      batch ?? null,
     ],
   )
   return {
@@ -195,7 +249,7 @@ async function settleWithEffect(session: Session, ack: Ack): Promise<SettleResul
           throw error
         }
         await requireSameTransaction(query, xact)
-        return settleAndPublish(session, query, [ack])
+        return settleAndPublish(session, query, { settlements: [ack] })
       },
       { once: true },
     )
