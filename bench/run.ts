@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<BenchModule>>> = {
   http: () => import('./http.ts'),
   memory: () => import('./memory.ts'),
   validate: () => import('./validate.ts'),
+  webhooks: () => import('./webhooks.ts'),
 }
 
 function machine(): string {
