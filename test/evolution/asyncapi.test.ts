@@ -14,10 +14,12 @@ import { contractToSource, loadContractsSync, loadPack } from '../../src/contrac
 import type { JsonObject } from '../../src/core/json.ts'
 
 const shop = loadContractsSync(resolve(import.meta.dirname, '../fixtures/shop')).contracts
+const odd = loadContractsSync(resolve(import.meta.dirname, '../fixtures/asyncapi')).contracts
 const contracts: readonly (readonly [string, Contract])[] = [
   ...loadPack('agent-platform'),
   ...loadPack('a2a-v1'),
   ...shop,
+  ...odd,
 ].map((contract) => [contract.id, contract])
 
 /** Everything that the official parser has to say about a document. */
@@ -27,6 +29,11 @@ async function diagnosticsOf(document: JsonObject): Promise<string[]> {
 }
 
 describe('an exported AsyncAPI document', () => {
+  it('would be told apart from a wrong one', async () => {
+    const { channels: _channels, ...wrong } = exportAsyncApi(contracts[0]?.[1] as Contract)
+    expect((await diagnosticsOf(wrong)).length).toBeGreaterThan(0)
+  })
+
   it.each(contracts)('of %s satisfies the official parser', async (_, contract) => {
     expect(await diagnosticsOf(exportAsyncApi(contract))).toEqual([])
   })

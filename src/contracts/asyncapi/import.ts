@@ -9,6 +9,7 @@ import type { Imported } from './imported.ts'
 import { contractName, contractVersion, finishImport } from './imported.ts'
 import type { FoundApplication, FoundMessage } from './read-application.ts'
 import { readVersion2, readVersion3, withTraits } from './read-application.ts'
+import { formatOfDraft } from './schema-format.ts'
 
 /** A message as a part of a contract under way. */
 interface ImportedMessage {
@@ -59,7 +60,6 @@ export function importAsyncApi(path: string): Imported {
     ...definitions(reading, messages, application),
     ...source,
   }
-  // Both may name handlers; what a stranger's operations say of commands is complete.
   return finishImport(contract as JsonObject, reading.findings)
 }
 
@@ -267,7 +267,8 @@ function ownSource(reading: ImportReading, root: DocumentNode, own: JsonObject):
         const needs = at && childOf(at, 'needs')
         if (!isJsonObject(entry) || needs === undefined || !isJsonObject(needs.value))
           return [event, entry]
-        const schema = reading.schema({ ...needs, value: { ...needs.value } })
+        // Contracts read schemas that do not name their draft as 2020-12, where AsyncAPI means draft-07.
+        const schema = reading.schema(needs, formatOfDraft('2020-12'))
         return [event, { ...entry, needs: schema ?? [] }]
       },
     )

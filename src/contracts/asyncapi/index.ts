@@ -1,5 +1,6 @@
 export type { ExportAsyncApiOptions } from './export.ts'
 export { asyncApiVersion, exportAsyncApi } from './export.ts'
+export { asyncApiExtensionSchema } from './extension-schema.ts'
 export { importAsyncApi } from './import.ts'
 export type { ConfluentOptions } from './import-confluent.ts'
 export { importConfluent, importConfluentText } from './import-confluent.ts'
