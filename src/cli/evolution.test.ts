@@ -167,6 +167,26 @@ describe('treaty check --against', () => {
     expect(code).toBe(0)
   })
 
+  it('finds schemas that stand elsewhere in the repository', async () => {
+    const { cwd } = shop()
+    mkdirSync(join(cwd, 'schemas'))
+    const shared = (total: object) =>
+      writeFileSync(join(cwd, 'schemas', 'placed.json'), JSON.stringify(schema(total)))
+    shared({ type: 'integer' })
+    writeFileSync(join(cwd, 'package.json'), '{}')
+    writeFileSync(
+      join(cwd, 'contracts', 'orders.yaml'),
+      yaml.replace('./placed.json', '../schemas/placed.json'),
+    )
+    git(cwd, 'add', '.')
+    git(cwd, 'commit', '-qm', 'second')
+    shared({ type: 'string' })
+
+    expect((await json(cwd, 'check', '--against', 'HEAD')).findings).toContainEqual(
+      expect.objectContaining({ code: 'CONSUMER_BROKEN', consumer: 'billing' }),
+    )
+  })
+
   it('leaves index and working tree of the repository alone', async () => {
     const { cwd, change } = shop()
     change({ type: 'string' })

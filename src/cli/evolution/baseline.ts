@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Contract } from '../../contracts/index.ts'
+import type { Contract, LoadedContracts } from '../../contracts/index.ts'
 import { loadContracts } from '../../contracts/index.ts'
 import { errorMessage, TreatyError } from '../../core/errors.ts'
 import { checkOutTree, resolveRevision } from './git-tree.ts'
@@ -59,17 +59,30 @@ export async function loadBaseline(request: BaselineRequest): Promise<Baseline> 
   return { name: against, versions: byId(contracts) }
 }
 
+/** Findings that say that something outside of the folder is missing. */
+const elsewhere = new Set(['SCHEMA_NOT_FOUND', 'EXAMPLE_NOT_FOUND', 'REF_NOT_FOUND', 'REF_OUTSIDE'])
+
 async function loadAt(path: string, commit: string): Promise<readonly Contract[]> {
   try {
-    using tree = checkOutTree(path, commit)
-    if (!existsSync(tree.path)) return []
-    return (await loadContracts(tree.path, { root: tree.root })).contracts
+    const beside = await loadTree(path, commit, 'folder')
+    const isWhole = !beside.findings.some(({ code }) => elsewhere.has(code))
+    return isWhole ? beside.contracts : (await loadTree(path, commit, 'all')).contracts
   } catch (cause) {
     throw new TreatyError('BASELINE_UNAVAILABLE', `git cannot show it: ${errorMessage(cause)}`, {
       hint: 'Run git fsck, or name a folder with the earlier contracts.',
       cause,
     })
   }
+}
+
+async function loadTree(
+  path: string,
+  commit: string,
+  scope: 'folder' | 'all',
+): Promise<LoadedContracts> {
+  using tree = checkOutTree(path, commit, scope)
+  if (!existsSync(tree.path)) return { contracts: [], findings: [] }
+  return await loadContracts(tree.path, { root: tree.root })
 }
 
 function byId(contracts: readonly Contract[]): Map<string, readonly Contract[]> {

@@ -51,16 +51,19 @@ export function resolveRevision(path: string, name: string): string | undefined 
 
 /**
  * Copies what contracts are made of (YAML, JSON, Markdown) from a commit, through an index of its own: neither the
- * working tree nor the index of the repository is touched.
+ * working tree nor the index of the repository is touched. `folder`: only what stands beside and below the path, which
+ * is quick in a large repository; `all`: the whole, for contracts that refer elsewhere.
  */
-export function checkOutTree(path: string, commit: string): GitTree {
+export function checkOutTree(path: string, commit: string, scope: 'folder' | 'all'): GitTree {
   const folder = folderOf(path)
   const top = git(folder, ['rev-parse', '--show-toplevel']).replace(/\n$/, '')
   const root = mkdtempSync(join(realpathSync(tmpdir()), 'treaty-against-'))
   const index = join(root, '.index')
   try {
     git(top, ['read-tree', commit], { index })
-    const names = git(top, ['ls-files', '-z'], { index })
+    const prefix = relative(realpathSync(top), realpathSync(folder))
+    const within = scope === 'all' || prefix === '' ? [] : ['--', `:(top,literal)${prefix}`]
+    const names = git(top, ['ls-files', '-z', ...within], { index })
       .split('\0')
       .filter((name) => /\.(?:ya?ml|json|md)$/i.test(name))
     const input = names.join('\0')
