@@ -1,5 +1,6 @@
 export type { ConfluentOptions, ExportAsyncApiOptions, Imported } from './asyncapi/index.ts'
 export {
+  asyncApiExtensionSchema,
   asyncApiVersion,
   exportAsyncApi,
   importAsyncApi,

@@ -41,7 +41,8 @@ function contractProperties(): JsonObject {
  */
 export function asyncApiExtensionSchema(): JsonObject {
   const definitions = metaSchema.$defs as unknown as Record<string, JsonObject>
-  const { address: _address, ...channel } = (definitions.channel ?? {}).properties as JsonObject
+  const channelProperties = definitions.channel?.properties as JsonObject
+  const { address: _address, ...channel } = channelProperties
   const name: JsonObject = { $ref: '#/$defs/name' }
   const messageExtension = closed(
     'On a message: what it is in the contract.',
