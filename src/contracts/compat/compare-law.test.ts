@@ -4,7 +4,10 @@ import type { Json, JsonObject } from '../../core/json.ts'
 import { defineContract } from '../define.ts'
 import { createMessageValidator } from '../message-validator.ts'
 import type { Contract, JsonSchema } from '../model.ts'
+import { needView } from '../needs.ts'
+import { compileSchema } from '../validator.ts'
 import { compareContracts } from './compare-contracts.ts'
+import { consumerImpact } from './impact.ts'
 
 /** A contract with one event of this schema. */
 function contractOf(schema: JsonSchema, policy: 'evolvable' | 'strict'): Contract {
@@ -176,5 +179,47 @@ describe('the verdict is what happens', { timeout: 120_000 }, () => {
     expect(seen.breaking).toBeGreaterThan(runs / 10)
     expect(seen.compatible).toBeGreaterThan(runs / 10)
     expect(seen.unknown).toBeLessThan(runs / 50)
+  })
+})
+
+describe('a consumer is hurt exactly when its needs are', () => {
+  it('of two generated versions', { timeout: 120_000 }, () => {
+    const seen = { compatible: 0, breaking: 0, unknown: 0 }
+    const needs = fc.uniqueArray(fc.constantFrom(...names, 'a.b', 'b.c'), {
+      minLength: 1,
+      maxLength: 2,
+    })
+    const property = fc.property(
+      pairs,
+      needs,
+      fc.array(data, { maxLength: 12 }),
+      ([old, now], paths, messages) => {
+        const [before, after] = [contractOf(old, 'evolvable'), contractOf(now, 'evolvable')]
+        const billing = before.consumers.billing
+        if (billing === undefined) return
+        const consumer = {
+          ...billing,
+          since: '1.0.0',
+          events: { 'order.placed': { needs: paths } },
+        }
+        const { sends } = validators(after)
+        const view = compileSchema(needView(before.events['order.placed']?.schema ?? true, paths))
+        const [found] = consumerImpact(consumer, after, { earlier: [before] }).events
+        seen[found?.verdict ?? 'unknown'] += 1
+        if (found?.verdict === 'breaking') {
+          expect(sends?.check(message(found.witness))).toBe(true)
+          expect(view.check(found.witness)).toBe(false)
+        } else if (found?.verdict === 'compatible') {
+          const lost = messages.filter(
+            (each) => sends?.check(message(each)) === true && !view.check(each),
+          )
+          expect(lost).toEqual([])
+        }
+      },
+    )
+    fc.assert(property, { numRuns: runs })
+
+    expect(seen.breaking).toBeGreaterThan(runs / 20)
+    expect(seen.compatible).toBeGreaterThan(runs / 20)
   })
 })
