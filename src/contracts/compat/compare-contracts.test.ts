@@ -194,6 +194,29 @@ describe('direction and mode', () => {
   })
 })
 
+describe('a change of policy', () => {
+  const open = { type: 'object', properties: { note: text } }
+  const run = (before: string, after: string, schema: object = open) =>
+    compareContracts(
+      contract({ schema: open, consumers: {}, evolution: { policy: before } }),
+      contract({ schema, consumers: {}, evolution: { policy: after } }),
+    ).verdict
+
+  it('counts: a strict producer of an open schema may send what closed ones could not', () => {
+    const withoutNote = { type: 'object', properties: { other: text } }
+
+    expect(run('evolvable', 'evolvable', withoutNote)).toBe('compatible')
+    expect(run('evolvable', 'strict', withoutNote)).toBe('breaking')
+  })
+
+  it('is no break by itself', () => {
+    expect([run('evolvable', 'strict'), run('strict', 'evolvable')]).toEqual([
+      'compatible',
+      'compatible',
+    ])
+  })
+})
+
 describe('what is no schema', () => {
   it.each([
     [

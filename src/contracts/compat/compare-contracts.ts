@@ -8,7 +8,7 @@ import type { ContractVerdict, MessageChange, SchemaBreak } from './compare-verd
 import { realistic } from './compare-witness.ts'
 import { impactOn } from './impact.ts'
 import type { Policy } from './policies.ts'
-import { meaningOf, modeOf } from './policies.ts'
+import { isRulePolicy, meaningOf, modeOf } from './policies.ts'
 import type { SharedSchema } from './roles.ts'
 import { directionsOf, sharedSchemas, structuralChanges } from './roles.ts'
 import type { Bump } from './semver-bump.ts'
@@ -47,7 +47,8 @@ export function compareContracts(
   const counted = earlier.filter(
     (contract) => contract === latest || (mode.transitive && sameMajor(contract, after)),
   )
-  const messages = messageChanges({ counted, latest, after, mode, settings })
+  const isFixed = options.policy !== undefined || isRulePolicy(policy)
+  const messages = messageChanges({ counted, latest, after, mode, settings, isFixed })
   const consumers = impactOn(after, { ...settings, mode: modeName, earlier })
   const bump = bumpOf(latest, after, messages)
   const next = nextVersion(latest.version, bump)
@@ -93,6 +94,8 @@ interface Comparison {
   readonly after: Contract
   readonly mode: { readonly backward: boolean; readonly forward: boolean }
   readonly settings: CompareSchemasOptions
+  /** One policy for both sides; else each version is taken as its own runtime takes it. */
+  readonly isFixed: boolean
 }
 
 function messageChanges(comparison: Comparison): MessageChange[] {
@@ -142,19 +145,35 @@ function distinct(breaks: readonly SchemaBreak[]): SchemaBreak[] {
   return [...found.values()]
 }
 
-function breaksOf(schema: Counted, { mode, settings }: Comparison): SchemaBreak[] {
-  if (meaningOf(schema.before) === meaningOf(schema.after)) return []
+/** The settings for one direction: who writes and who reads, each under the policy of its version. */
+function settingsFor(
+  against: Contract,
+  isForward: boolean,
+  { after, settings, isFixed }: Comparison,
+): CompareSchemasOptions & { readonly policy: Policy } {
+  const policy = settings.policy ?? 'evolvable'
+  const [old, now] = [against.evolution.policy, after.evolution.policy]
+  if (isFixed || old === now || isRulePolicy(now)) return { ...settings, policy }
+  const policies = isForward ? { writes: now, reads: old } : { writes: old, reads: now }
+  return { ...settings, policy, policies }
+}
+
+function breaksOf(schema: Counted, comparison: Comparison): SchemaBreak[] {
+  const { mode, after: later, isFixed } = comparison
+  const samePolicy = isFixed || schema.against.evolution.policy === later.evolution.policy
+  if (samePolicy && meaningOf(schema.before) === meaningOf(schema.after)) return []
   return directionsOf(schema, mode).flatMap((direction) => {
     const isForward = direction === 'forward'
     const [writes, reads] = isForward
       ? [schema.after, schema.before]
       : [schema.before, schema.after]
+    const settings = settingsFor(schema.against, isForward, comparison)
     const verdict = directionVerdict(writes, reads, settings)
     if (verdict.verdict === 'compatible') return []
     const description = describe(schema.before, schema.after, { instancePointer: '', ...verdict })
     const { after, before } = schema.examples
     const examples = isForward ? [...after, ...before] : [...before, ...after]
-    const sides = sidesOf(writes, reads, { ...settings, policy: settings.policy ?? 'evolvable' })
+    const sides = sidesOf(writes, reads, settings)
     const witness =
       verdict.verdict !== 'breaking' || verdict.witness === undefined
         ? undefined

@@ -29,6 +29,8 @@ export interface CompareSchemasOptions {
   readonly mode?: string
   /** Default: none, the schemas stand for themselves. */
   readonly envelope?: EnvelopeKind
+  /** Where the two sides run under policies of their own, `strict` and `evolvable`. Default: `policy` for both. */
+  readonly policies?: { readonly writes: Policy; readonly reads: Policy }
   /** Wall time in milliseconds for one question to the prover. Default 1500. */
   readonly budgetMs?: number
   readonly signal?: AbortSignal
@@ -183,9 +185,16 @@ function instancePointer(schemaPointer: string): string {
 export function sidesOf(
   writes: JsonSchema,
   reads: JsonSchema,
-  options: ViewOptions,
+  { policies, ...options }: ViewOptions & Pick<CompareSchemasOptions, 'policies'>,
 ): readonly [Side, Side] {
-  return [sideOf(writes, 'producer', options), sideOf(reads, 'reader', options)]
+  const { writes: writing, reads: reading } = policies ?? {
+    writes: options.policy,
+    reads: options.policy,
+  }
+  return [
+    sideOf(writes, 'producer', { ...options, policy: writing }),
+    sideOf(reads, 'reader', { ...options, policy: reading }),
+  ]
 }
 
 /** The prover does not know cross-field rules: those of the reader must be the writer's too, at the same place. */
