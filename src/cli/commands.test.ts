@@ -227,6 +227,12 @@ describe('treaty validate', () => {
     expect(findings.map(({ pointer }) => pointer)).toEqual(['/1/data/total/amount'])
   })
 
+  it('shows the place in the text of the reader, with the number of its line', async () => {
+    const { out } = await runIn(sampleProject(), ['validate', '-'], `${good}\n${bad}\n`)
+
+    expect(out).toMatch(/--> line 2, column \d+\n> 2 \| .*\n {4}\| +\^\^\^$/m)
+  })
+
   it('says which line of JSON lines, and goes on after one that is no JSON', async () => {
     const { code, data, findings } = await validate(`${good}\n\n{"id":\n${bad}\n`)
 

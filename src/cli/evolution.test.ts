@@ -100,10 +100,8 @@ describe('treaty check --against', () => {
 
       error[EXAMPLE_INVALID]: an example of \`order.placed\` breaks its schema: /total must be a string, found 5
         --> …/contracts/orders.yaml:9:119
-         8 | …
       >  9 | …json, examples: [{ orderId: A-1, total: 5 }] }
            |                                          ^
-        10 | …
         event order.placed
 
       ✗ order.placed 1.0.0, changed   breaking for 1 of 2 consumers

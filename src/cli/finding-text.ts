@@ -49,10 +49,17 @@ export function renderFinding(finding: Finding, style: Style): string {
   if (file !== undefined) {
     const place = [file, line, column].filter((part) => part !== undefined).join(':')
     lines.push(`  ${style.dim('-->')} ${place}`)
+  } else if (line !== undefined) {
+    lines.push(
+      `  ${style.dim('-->')} line ${line}${column === undefined ? '' : `, column ${column}`}`,
+    )
   }
   if (frame !== undefined) lines.push(frame)
   const about = [
-    file === undefined && finding.pointer !== undefined && !isNamed(finding.pointer, message)
+    file === undefined &&
+    line === undefined &&
+    finding.pointer !== undefined &&
+    !isNamed(finding.pointer, message)
       ? `at ${finding.pointer || 'the root'}`
       : '',
     finding.event === undefined ? '' : `event ${finding.event}`,

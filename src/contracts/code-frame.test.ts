@@ -59,3 +59,10 @@ describe('code frame', () => {
     )
   })
 })
+
+it('a neighbour that ends before the part shown of a long line gives no row of its own', () => {
+  const text = `short\n${'x'.repeat(300)}\n`
+  const { frame } = placeAt(text, 6 + 250)
+  expect(frame.split('\n')).toHaveLength(2)
+  expect(frame).not.toMatch(/\| …$/m)
+})

@@ -65,8 +65,10 @@ export function placeAt(
   const width = String(last).length
   const rows: string[] = []
   for (let number = Math.max(1, line - linesAround); number <= last; number += 1) {
-    const shown = printable(clip(lineText(number), from))
-    if (number === last && number !== line && shown === '') continue
+    const whole = lineText(number)
+    // A neighbour that ends before the part that is shown would be a row with nothing but an ellipsis.
+    if (number !== line && whole.length <= from && (from > 0 || number === last)) continue
+    const shown = printable(clip(whole, from))
     rows.push(`${number === line ? '>' : ' '} ${String(number).padStart(width)} | ${shown}`)
     if (number !== line) continue
     const available = Math.max(1, lineText(number).length - column + 1)

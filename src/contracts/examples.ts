@@ -1,11 +1,14 @@
 import { globSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isTreatyError } from '../core/errors.ts'
+import type { Finding } from '../core/finding.ts'
 import type { Json } from '../core/json.ts'
 import { parsePointer, toPointer } from '../core/json.ts'
 import type { ReadContext } from './contract-reader.ts'
 import { displayPath, readFileText } from './file-text.ts'
 import { jsonSource, parseJson } from './json-source.ts'
 import type { Example, JsonSchema } from './model.ts'
+import { isUnwritten } from './placeholder.ts'
 import { acceptsPlainly } from './plain-accept.ts'
 import { isInside } from './schema-store.ts'
 import type { Path, Source } from './source.ts'
@@ -142,21 +145,53 @@ function readExample(
 }
 
 function judge(context: ReadContext, placed: Placed, name: string, schema: JsonSchema): void {
-  const { source, prefix, example } = placed
   const view = producerView(schema)
-  if (acceptsPlainly(view, example.value)) return
-  const compiled = compileSchema(view, { unevaluated: true })
-  for (const finding of compiled.findings(example.value)) {
+  for (const path of placeholdersIn(placed.example.value)) {
+    const message = `an example of \`${name}\` still has a placeholder in \`${path.join('.')}\``
+    const hint = 'Write a value that could be sent.'
+    const code = 'PLACEHOLDER'
+    context.findings.push({ code, message, severity: 'warning', hint, ...at(placed, name, path) })
+  }
+  if (acceptsPlainly(view, placed.example.value)) return
+  for (const finding of findingsOf(view, placed.example.value)) {
+    const message =
+      finding.code === 'SCHEMA_TOO_LARGE'
+        ? `an example of \`${name}\` cannot be judged: ${finding.message}`
+        : `an example of \`${name}\` breaks its schema: ${finding.message}`
+    const code = finding.code === 'SCHEMA_TOO_LARGE' ? finding.code : 'EXAMPLE_INVALID'
     const inside = parsePointer(finding.pointer ?? '') ?? []
-    const where = [...prefix, ...inside]
-    context.findings.push({
-      ...finding,
-      code: 'EXAMPLE_INVALID',
-      message: `an example of \`${name}\` breaks its schema: ${finding.message}`,
-      pointer: toPointer(where),
-      event: name,
-      ...(source.file === undefined ? {} : { file: source.file }),
-      ...source.place(where),
-    })
+    context.findings.push({ ...finding, code, message, ...at(placed, name, inside) })
+  }
+}
+
+/** Where in the reader's text a part of an example stands. */
+function at({ source, prefix }: Placed, event: string, inside: Path) {
+  const where = [...prefix, ...inside]
+  return {
+    pointer: toPointer(where),
+    event,
+    ...(source.file === undefined ? {} : { file: source.file }),
+    ...source.place(where),
+  }
+}
+
+/** Places of texts that stand for something still to be written: ellipses, `[...]`, TBD, TODO. */
+function placeholdersIn(value: Json | undefined): readonly Path[] {
+  if (typeof value === 'string') return isUnwritten(value) ? [[]] : []
+  if (typeof value !== 'object' || value === null) return []
+  const entries: readonly (readonly [string | number, Json | undefined])[] = Array.isArray(value)
+    ? [...(value as readonly Json[]).entries()]
+    : Object.entries(value)
+  return entries.flatMap(([key, inner]) => placeholdersIn(inner).map((path) => [key, ...path]))
+}
+
+/** What the schema says of the value; where it cannot be compiled, that alone. */
+function findingsOf(schema: JsonSchema, value: Json): readonly Finding[] {
+  try {
+    return compileSchema(schema, { unevaluated: true }).findings(value)
+  } catch (error) {
+    if (!isTreatyError(error)) throw error
+    const { code, message, hint } = error
+    return [{ code, severity: 'error', message, pointer: '', ...(hint ? { hint } : {}) }]
   }
 }

@@ -350,3 +350,44 @@ describe('the catalogue', () => {
     expect(used.filter((code) => !Object.hasOwn(errorCatalog, code ?? ''))).toEqual([])
   })
 })
+
+describe('examples that cannot be what is sent', () => {
+  it('an ellipsis in an example is a finding, although its schema takes any text', async () => {
+    const folder = folderWith({
+      'orders.yaml': orders,
+      'order.json': '{"type":"object","properties":{"orderId":{"type":"string"},"list":{}}}',
+      'examples/a.json': '{\n  "orderId": "...",\n  "list": ["TBD", "", "[new]", "to be"]\n}',
+    })
+
+    const { findings, contracts } = await loadContracts(folder)
+
+    expect(contracts).toHaveLength(1)
+    expect(
+      findings
+        .filter(({ code }) => code === 'PLACEHOLDER')
+        .map(({ line, pointer }) => [line, pointer]),
+    ).toEqual([
+      [2, '/orderId'],
+      [3, '/list/0'],
+    ])
+  })
+
+  it('a schema of 40 000 fields is reported with the rest, and not a stack overflow that ends the check', async () => {
+    const properties = Object.fromEntries(
+      Array.from({ length: 40_000 }, (_, at) => [`p${at}`, { type: 'string', pattern: '^a' }]),
+    )
+    const folder = folderWith({
+      'orders.yaml': orders.replace('purpose: Tells', 'porpose: Tells'),
+      'order.json': JSON.stringify({ type: 'object', properties: { ...properties, orderId: {} } }),
+      'examples/a.json': '{"orderId": "o-1", "p1": "b"}',
+    })
+
+    const { findings } = await loadContracts(folder)
+
+    const codes = findings.map(({ code }) => code)
+    expect(codes).toContain('CONTRACT_KEY_UNKNOWN')
+    expect(codes.some((code) => code === 'SCHEMA_TOO_LARGE' || code === 'EXAMPLE_INVALID')).toBe(
+      true,
+    )
+  })
+})

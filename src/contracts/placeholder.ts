@@ -18,3 +18,10 @@ export function isPlaceholder(text: string): boolean {
     placeholderParts.some((pattern) => pattern.test(trimmed))
   )
 }
+
+const unwritten = /^(?:\.{3}|…|\[(?:\.{3}|…)\]|(?:TBD|TODO|FIXME)[.!:]*)$/
+
+/** True for a value that was left to be written. Stricter than {@link isPlaceholder}: data may well be empty, or in brackets. */
+export function isUnwritten(text: string): boolean {
+  return unwritten.test(text.trim())
+}

@@ -59,6 +59,12 @@ function compileWith(
     const ajv = createAjv(schema, { ...options, isVerbose, meta })
     return ajv.compile(schema as AnySchema)
   } catch (error) {
+    if (error instanceof RangeError) {
+      throw new TreatyError('SCHEMA_TOO_LARGE', 'the schema is too large to be compiled', {
+        hint: 'Split the schema.',
+        cause: error,
+      })
+    }
     const isMissing = error instanceof Error && 'missingRef' in error
     throw new TreatyError(
       'SCHEMA_INVALID',
@@ -140,7 +146,7 @@ const contentKept = 2000
  * Compiles a schema: its draft's meaning, formats asserted, references local only, patterns in Unicode mode where they
  * parse so, decimals exact. Cached by object and by content, so asking again costs a look-up.
  *
- * @throws SCHEMA_INVALID when the schema is none, or refers to something outside itself
+ * @throws SCHEMA_INVALID when the schema is none, or refers to something outside itself · SCHEMA_TOO_LARGE
  */
 export function compileSchema(schema: JsonSchema, options: CompileOptions = {}): CompiledSchema {
   const draft = options.draft ?? draftOf(schema)

@@ -65,6 +65,17 @@ describe('parsing YAML', () => {
     expect(codes('a: *nope')).toEqual(['YAML_SYNTAX'])
   })
 
+  it('shows the alias that is too much, not the first line of the file', () => {
+    const text = 'treaty: 1\nowner: &o\n  team: *o\n'
+    expect(parseYaml(text).report.findings[0]).toMatchObject({ line: 3, column: 9 })
+  })
+
+  it('hints about what is wrong: depth and tags are no matter of indentation', () => {
+    const hint = (text: string) => parseYaml(text).report.findings[0]?.hint
+    expect(hint('['.repeat(10_000) + ']'.repeat(10_000))).toBe('Flatten it.')
+    expect(hint('a: !!js/function "x"')).toContain('tag')
+  })
+
   it.each([
     ['flow', '['.repeat(10_000) + ']'.repeat(10_000)],
     ['flow maps', `${'{a: '.repeat(10_000)}1${'}'.repeat(10_000)}`],

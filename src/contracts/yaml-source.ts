@@ -1,4 +1,5 @@
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -118,6 +119,10 @@ function firstSentence(message: string): string {
 
 function syntaxHint(code: string): string {
   if (code === 'MULTIPLE_DOCS') return 'Put each contract into a file of its own.'
+  if (code === 'RESOURCE_EXHAUSTION') return 'Flatten it.'
+  if (code === 'TAG_RESOLVE_FAILED') {
+    return 'Leave the tag out: texts, numbers, true, false, null, lists and maps need none.'
+  }
   if (code === 'TAB_AS_INDENT') return 'Indent with spaces.'
   return 'Check indentation, quotes and brackets on this line and the one before.'
 }
@@ -130,6 +135,8 @@ interface Conversion {
   readonly anchors: Map<string, Node>
   readonly aliasCosts: Map<Node, number>
   isTooDeep: boolean
+  /** The alias that expands to most, to be shown where they are too many. */
+  costliest?: { readonly node: Alias; readonly cost: number }
 }
 
 function toValue(
@@ -147,14 +154,17 @@ function toValue(
   }
   const aliases = countAliases(conversion, tree.contents, 0)
   if (aliases > limits.yamlAliasesMax) {
-    report.add(
-      'YAML_ALIASES',
-      Number.isFinite(aliases)
+    const range = conversion.costliest?.node.range
+    report.push({
+      code: 'YAML_ALIASES',
+      message: Number.isFinite(aliases)
         ? `the aliases of this document expand to ${aliases} copies, at most ${limits.yamlAliasesMax} are allowed`
         : 'an alias contains itself',
-      [],
-      { hint: 'Write the values out, or use fewer aliases.' },
-    )
+      severity: 'error',
+      hint: 'Write the values out, or use fewer aliases.',
+      ...(report.source.file === undefined ? {} : { file: report.source.file }),
+      ...(range ? placeRange(range) : {}),
+    })
     return undefined
   }
   return convert(conversion, tree.contents, [])
@@ -166,7 +176,9 @@ function countAliases(conversion: Conversion, node: unknown, depth: number): num
   if (isAlias(node)) {
     const target = conversion.anchors.get(node.source)
     if (target === undefined) return 1
-    return 1 + (conversion.aliasCosts.get(target) ?? Number.POSITIVE_INFINITY)
+    const cost = 1 + (conversion.aliasCosts.get(target) ?? Number.POSITIVE_INFINITY)
+    if (cost > (conversion.costliest?.cost ?? 0)) conversion.costliest = { node, cost }
+    return cost
   }
   const anchor = (node as { anchor?: string } | null)?.anchor
   if (anchor !== undefined) conversion.anchors.set(anchor, node as Node)
