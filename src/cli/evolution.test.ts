@@ -88,23 +88,9 @@ describe('treaty check --against', () => {
     const { code, out } = await run(cwd, 'check', '--against', 'HEAD')
 
     expect(code).toBe(3)
-    expect(out.replaceAll(cwd, '…')).toMatchInlineSnapshot(`
-      "info[ERROR_HANDLING_MISSING]: \`audit\` says nothing about \`retry\`, so defaults apply
-        --> …/contracts/orders.yaml:19:3
-        18 |     deadLetter: { owner: billing }
-      > 19 |   audit: { accepts: '*', events: { order.placed: { needs: [orderId], handling: Keeps it. } }, pending: true }
-           |   ^^^^^
-        20 | gate: { block: [breaking-change, consumer-impact] }
-        consumer audit
-        hint: Add \`retry:\`.
-
-      error[EXAMPLE_INVALID]: an example of \`order.placed\` breaks its schema: /total must be a string, found 5
-        --> …/contracts/orders.yaml:9:119
-      >  9 | …json, examples: [{ orderId: A-1, total: 5 }] }
-           |                                          ^
-        event order.placed
-
-      ✗ order.placed 1.0.0, changed   breaking for 1 of 2 consumers
+    const block = out.slice(out.indexOf('✗ order.placed')).replaceAll(cwd, '…')
+    expect(block).toMatchInlineSnapshot(`
+      "✗ order.placed 1.0.0, changed   breaking for 1 of 2 consumers
         total: integer → string                   …/contracts/placed.json:12:15
         billing reads total of order.placed, and can no longer: total: integer → string
         This message is valid with the change, and billing cannot read it:
