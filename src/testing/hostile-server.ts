@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -7,6 +7,8 @@ import { type Clock, systemClock } from '../core/clock.ts'
 /** One request, as a behaviour sees it. */
 export interface HostileExchange {
   readonly request: IncomingMessage
+  /** For proper answers. */
+  readonly response: ServerResponse
   /** For bytes that no well-behaved server would send. */
   readonly socket: Socket
   readonly clock: Clock
@@ -52,7 +54,7 @@ export async function hostileServer(options: HostileServerOptions = {}): Promise
   const scripts = new Map<string, HostileBehaviour[]>()
   const requests: SeenRequest[] = []
   const sockets = new Set<Socket>()
-  const onRequest = (request: IncomingMessage) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('error', () => undefined)
@@ -62,7 +64,7 @@ export async function hostileServer(options: HostileServerOptions = {}): Promise
       const script = scripts.get(url.split('?', 1)[0] ?? '') ?? []
       const behaviour =
         (script.length > 1 ? script.shift() : script[0]) ?? hostile.answer({ status: 404 })
-      behaviour({ request, socket: request.socket, clock })
+      behaviour({ request, response, socket: request.socket, clock })
     })
   }
   const server = tls ? createTlsServer(tls, onRequest) : createServer(onRequest)
@@ -101,11 +103,13 @@ function head(status: number, headers: Readonly<Record<string, string>>): string
 }
 
 function answer({ status = 200, headers = {}, body = '' }: Answer): HostileBehaviour {
-  return ({ socket, request }) => {
+  return ({ response }) => {
     const bytes = Buffer.from(body)
-    const own = status === 204 || status === 304 ? {} : { 'content-length': String(bytes.length) }
-    socket.write(head(status, { ...own, ...headers }))
-    if (request.method !== 'HEAD') socket.write(bytes)
+    const isBodiless = status === 204 || status === 304
+    const length = isBodiless ? {} : { 'content-length': String(bytes.length) }
+    response.sendDate = false
+    response.writeHead(status, { ...length, ...headers })
+    response.end(isBodiless ? undefined : bytes)
   }
 }
 
