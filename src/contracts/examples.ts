@@ -175,7 +175,7 @@ function at({ source, prefix }: Placed, event: string, inside: Path) {
   }
 }
 
-/** Places of texts that stand for something still to be written: ellipses, `[...]`, TBD, TODO. */
+/** Places of texts that stand for something still to be written: ellipses, `[...]`, and words such as TBD. */
 function placeholdersIn(value: Json | undefined): readonly Path[] {
   if (typeof value === 'string') return isUnwritten(value) ? [[]] : []
   if (typeof value !== 'object' || value === null) return []
