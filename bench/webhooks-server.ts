@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
 import fastify from 'fastify'
 import { defineContract, openBus, openStore } from 'treatyjs'
@@ -39,7 +39,7 @@ function contract() {
 /** What everybody writes by hand: raw body, one HMAC, compare. */
 function bareApp() {
   const app = fastify()
-  const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+  const key = createSecretKey(Buffer.from(secret.slice('whsec_'.length), 'base64'))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.post('/hooks/psp', (request, reply) => {
@@ -74,10 +74,15 @@ function verifyApp() {
 
 async function receiverApp() {
   const bus = await openBus({ contracts: [contract()], transport: `sqlite:${file}` })
-  const store = await openStore(`sqlite:${file}`)
+  // Claims only keep duplicates away, which the bus knows by their ids too: they need no sync of their own.
+  const store = await openStore(`sqlite:${file}`, { durability: 'normal' })
   const receiver = createReceiver({
     sources: {
-      psp: { verify: { scheme: 'standard-webhooks', secrets: [secret] }, event: 'payment.made' },
+      psp: {
+        verify: { scheme: 'standard-webhooks', secrets: [secret] },
+        event: 'payment.made',
+        dedupe: { by: mode === 'receiver' ? 'bus' : 'claims' },
+      },
     },
     bus,
     store,

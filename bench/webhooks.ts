@@ -37,6 +37,13 @@ export async function bench(options: BenchOptions): Promise<Report> {
       track(await inboundSide(bareIn, { mode: 'bare', file: '', count })),
       track(await inboundSide('in: fastify + verify', { mode: 'verify', file: '', count })),
       track(
+        await inboundSide('in: Treaty, stored durably, by claims', {
+          mode: 'claims',
+          file: at('claims.db'),
+          count,
+        }),
+      ),
+      track(
         await inboundSide('in: Treaty, stored durably', {
           mode: 'receiver',
           file: at('in.db'),
@@ -82,7 +89,7 @@ export async function bench(options: BenchOptions): Promise<Report> {
 }
 
 const notes = [
-  `in: POST of ${bodyBytes} B, ${connections} connections, server in a process of its own; stored: claim, message and completion in SQLite with synchronous FULL, payload validated`,
+  `in: POST of ${bodyBytes} B, ${connections} connections, server in a process of its own; stored: in SQLite with synchronous FULL, payload validated, duplicates recognised by the bus; by claims: two more writes with NORMAL`,
   `out: ${bodyBytes} B to a server in a process of its own, ${connections} at a time; stored: message, delivery and log in SQLite with synchronous FULL`,
   'fan-out: each message to 1 000 endpoints at as many addresses; the time is from send() to the answer, of endpoints that do not hang',
 ]

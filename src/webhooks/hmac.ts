@@ -1,7 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { TreatyError } from '../core/errors.ts'
 import { type FieldValue, type HeaderFields, readField } from './header-fields.ts'
-import { base64Bytes, hexBytes, keyBytes } from './keys.ts'
+import { base64Bytes, hexBytes, hmacKey, hmacWith } from './keys.ts'
 import {
   checkTimestamp,
   type HmacScheme,
@@ -202,9 +202,9 @@ function readTimestamp(scheme: HmacScheme, options: VerifyOptions, signed: Signe
 }
 
 function digest(scheme: HmacScheme, secret: string, parts: Parts): Buffer | undefined {
-  const key = keyBytes(secret, scheme.secretEncoding)
+  const key = hmacKey(secret, scheme.secretEncoding)
   if (key === undefined) return undefined
-  const hmac = createHmac(scheme.algorithm, key)
+  const hmac = hmacWith(scheme.algorithm, key)
   for (const piece of scheme.content.split(/(\{(?:id|ts|body|method|url)\})/)) {
     if (piece === '') continue
     hmac.update(piece.startsWith('{') ? partOf(piece, parts) : piece)

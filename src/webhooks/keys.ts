@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  type Hmac,
+  type KeyObject,
+} from 'node:crypto'
 
 /** How the text of a secret becomes the bytes of a key. */
 export type SecretEncoding = 'utf8' | 'base64' | 'hex'
@@ -7,11 +13,24 @@ export type SecretEncoding = 'utf8' | 'base64' | 'hex'
 const privateHead = Buffer.from('302e020100300506032b657004220420', 'hex')
 const publicHead = Buffer.from('302a300506032b6570032100', 'hex')
 
-/** The bytes of a secret; undefined where it is empty or not in its encoding: such a one never verifies. */
-export function keyBytes(secret: string, encoding: SecretEncoding): Buffer | undefined {
+/** A key in the form that Node's HMAC takes fastest: text and its encoding. Bytes would be made a key object in each call. */
+export interface HmacKey {
+  readonly text: string
+  readonly encoding: SecretEncoding
+}
+
+/** The key that a secret stands for; undefined where it is empty or not in its encoding: such a one never verifies. */
+export function hmacKey(secret: string, encoding: SecretEncoding): HmacKey | undefined {
   if (typeof secret !== 'string' || secret === '') return undefined
-  if (encoding === 'utf8') return Buffer.from(secret, 'utf8')
-  return encoding === 'base64' ? base64Bytes(secret) : hexBytes(secret)
+  const isUsable =
+    encoding === 'utf8' ||
+    (encoding === 'base64' ? base64Bytes(secret) : hexBytes(secret)) !== undefined
+  return isUsable ? { text: secret, encoding } : undefined
+}
+
+/** An HMAC under such a key. */
+export function hmacWith(algorithm: 'sha1' | 'sha256' | 'sha512', key: HmacKey): Hmac {
+  return createHmac(algorithm, key.text, { encoding: key.encoding })
 }
 
 /** Strict where Node is lenient: a text that is not base64 gives no shorter key instead. */
@@ -30,11 +49,11 @@ export function hexBytes(text: string): Buffer | undefined {
  * A symmetric secret of Standard Webhooks: base64, with or without `whsec_`. The two asymmetric
  * kinds are refused: a public key must never serve as a shared secret.
  */
-export function symmetricKey(secret: string): Buffer | undefined {
+export function symmetricKey(secret: string): HmacKey | undefined {
   if (typeof secret !== 'string' || secret.startsWith('whpk_') || secret.startsWith('whsk_')) {
     return undefined
   }
-  return base64Bytes(secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret)
+  return hmacKey(secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret, 'base64')
 }
 
 /** The key that checks `v1a`: a `whpk_` secret, or that which belongs to a `whsk_` one. */

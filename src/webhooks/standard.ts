@@ -1,8 +1,15 @@
-import { createHmac, sign as signBytes, verify as verifyBytes } from 'node:crypto'
+import { sign as signBytes, verify as verifyBytes } from 'node:crypto'
 import { TreatyError } from '../core/errors.ts'
 import { type FieldValue, type HeaderFields, readField } from './header-fields.ts'
 import { isEqual } from './hmac.ts'
-import { base64Bytes, signingKey, symmetricKey, verifyingKey } from './keys.ts'
+import {
+  base64Bytes,
+  type HmacKey,
+  hmacWith,
+  signingKey,
+  symmetricKey,
+  verifyingKey,
+} from './keys.ts'
 import {
   checkTimestamp,
   isPlainId,
@@ -96,8 +103,8 @@ function isSignedBy(secret: string, signatures: Signatures, content: Content): b
   return signatures.v1a.some((one) => verifyBytes(null, bytes, publicKey, one))
 }
 
-function hmacOf(key: Buffer, { head, body }: Content): Buffer {
-  return createHmac('sha256', key).update(head).update(body).digest()
+function hmacOf(key: HmacKey, { head, body }: Content): Buffer {
+  return hmacWith('sha256', key).update(head).update(body).digest()
 }
 
 function whole({ head, body }: Content): Buffer {

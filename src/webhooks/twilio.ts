@@ -1,8 +1,8 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { TreatyError } from '../core/errors.ts'
 import { readField } from './header-fields.ts'
 import { isEqual } from './hmac.ts'
-import { base64Bytes, hexBytes, keyBytes } from './keys.ts'
+import { base64Bytes, type HmacKey, hexBytes, hmacKey, hmacWith } from './keys.ts'
 import { refused, type SignOptions, type Verdict, type VerifyOptions } from './scheme.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -21,7 +21,7 @@ export function verifyTwilio(options: VerifyOptions): Verdict {
   const contents = contentsOf(options.url, options.rawBody)
   if (contents === undefined) return refused('malformed')
   const secretIndex = options.secrets.findIndex((secret) => {
-    const key = keyBytes(secret, 'utf8')
+    const key = hmacKey(secret, 'utf8')
     return key !== undefined && contents.some((content) => isEqual(signature, hmacOf(key, content)))
   })
   if (secretIndex < 0) return refused('mismatch')
@@ -32,7 +32,7 @@ export function verifyTwilio(options: VerifyOptions): Verdict {
 /** @throws WEBHOOK_SIGN_INVALID */
 export function signTwilio(options: SignOptions): Record<string, string> {
   const [secret = ''] = options.secrets
-  const key = keyBytes(secret, 'utf8')
+  const key = hmacKey(secret, 'utf8')
   const params = paramsOf(options.url ?? '', options.rawBody)
   if (options.url === undefined || key === undefined || params === undefined) {
     throw new TreatyError('WEBHOOK_SIGN_INVALID', 'the request cannot be signed as Twilio does', {
@@ -42,8 +42,8 @@ export function signTwilio(options: SignOptions): Record<string, string> {
   return { 'x-twilio-signature': hmacOf(key, options.url + params).toString('base64') }
 }
 
-function hmacOf(key: Buffer, content: string): Buffer {
-  return createHmac('sha1', key).update(content, 'utf8').digest()
+function hmacOf(key: HmacKey, content: string): Buffer {
+  return hmacWith('sha1', key).update(content, 'utf8').digest()
 }
 
 /** Twilio signs the URL with or without its standard port, as it likes. */

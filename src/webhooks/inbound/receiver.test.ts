@@ -209,6 +209,61 @@ describe('a duplicate', () => {
   })
 })
 
+describe('a duplicate that the bus recognises', () => {
+  const byBus = { dedupe: { by: 'bus' } } as const
+
+  it('makes no second message, in this process or another', async () => {
+    const { bus, store, clock, receiver, events } = await world(byBus)
+    const other = createReceiver({ sources: { psp: { ...signed, ...byBus } }, bus, store, clock })
+
+    for (const one of [receiver, receiver, other, other]) {
+      expect((await one.receive('psp', request('{"amount":1}'))).status).toBe(200)
+    }
+
+    expect(await published(bus)).toHaveLength(1)
+    expect(events.map(({ outcome }) => outcome)).toEqual(['published', 'duplicate'])
+  })
+
+  it('leaves one dead letter where it is invalid', async () => {
+    const { bus, store, clock, receiver } = await world(byBus)
+    const other = createReceiver({ sources: { psp: { ...signed, ...byBus } }, bus, store, clock })
+
+    for (const one of [receiver, receiver, other]) await one.receive('psp', request('not json'))
+
+    expect(await bus.dead.count()).toBe(1)
+  })
+
+  it('is wanted again after a failure', async () => {
+    const { bus, store, clock } = await world()
+    let isBroken = true
+    const failing = {
+      ...bus,
+      ingest: (...args: Parameters<Bus['ingest']>) =>
+        isBroken ? Promise.reject(new TreatyError('STORE_FULL', 'no')) : bus.ingest(...args),
+    }
+    const receiver = createReceiver({
+      sources: { psp: { ...signed, ...byBus } },
+      bus: failing,
+      store,
+      clock,
+    })
+
+    expect((await receiver.receive('psp', request('{"amount":1}'))).status).toBe(503)
+    isBroken = false
+    expect((await receiver.receive('psp', request('{"amount":1}'))).status).toBe(200)
+    expect(await published(bus)).toHaveLength(1)
+  })
+
+  it('is refused as an option where the bus cannot do it for so long', async () => {
+    await expect(world({ dedupe: { by: 'bus', keepMs: 8 * 86_400_000 } })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+    })
+    await expect(world({ dedupe: { by: 'bus' }, handle: async () => {} })).rejects.toMatchObject({
+      code: 'OPTION_INVALID',
+    })
+  })
+})
+
 describe('a request that does not verify', () => {
   it('gets 401 without a word, whatever is wrong with it, and reaches nobody', async () => {
     const { bus, receiver, events } = await world()

@@ -17,6 +17,7 @@ import {
 } from './delivery.ts'
 import { answerChallenge, answerQuestion, mayAsk } from './handshake.ts'
 import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
+import { createRecent, type Recent } from './recent.ts'
 import { type Source, type SourceOptions, sourceOf } from './source.ts'
 import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'
 
@@ -50,6 +51,10 @@ const retryAfterSeconds = 5
 /** Milliseconds that a duplicate waits for the process that is at work on the same delivery. */
 const rivalWaitMs = 2000
 const purgeEveryMs = 600_000
+/** Ids that a process remembers by itself, so that most duplicates cost no write. */
+const recentMost = 20_000
+/** How long the bus recognises an id. */
+const busWindowMs = 7 * 86_400_000
 
 /** @throws OPTION_INVALID · UNKNOWN_EVENT */
 export function createReceiver(options: ReceiverOptions): Receiver {
@@ -71,12 +76,14 @@ class StoringReceiver implements Receiver {
   readonly #running = new Map<string, Promise<Reply>>()
   readonly #atWork = new Map<string, number>()
   readonly #counts = createReceiverCounts()
+  readonly #recent: Recent
   #purgedAt: number
 
   constructor(options: ReceiverOptions) {
     this.#options = options
     this.clock = options.clock ?? systemClock
     this.#purgedAt = this.clock.monotonic()
+    this.#recent = createRecent(recentMost, busWindowMs, this.clock)
     const entries = Object.entries(options.sources)
     this.#sources = new Map(entries.map(([name, source]) => [name, sourceOf(name, source)]))
     this.#publisher = options.bus && createPublisher(options.bus, this.clock)
@@ -217,7 +224,8 @@ class StoringReceiver implements Receiver {
         ending: same.status < 300 ? { ...ending, outcome: 'duplicate' } : ending,
       }
     }
-    const work = this.#claimed(source, delivery)
+    const isByBus = source.dedupe?.by === 'bus'
+    const work = isByBus ? this.#byBus(source, delivery) : this.#claimed(source, delivery)
     this.#running.set(key, work)
     try {
       return await work
@@ -252,8 +260,21 @@ class StoringReceiver implements Receiver {
       await claims.release(scope, claimKey(delivery.id), token).catch(() => false)
       return reply
     }
-    // It is kept already: a failure here costs a duplicate with the same id, which the bus knows.
-    await claims.complete(scope, claimKey(delivery.id), token, source.keepMs).catch(() => false)
+    // It is kept already, so nobody waits for this; if it fails, the lease frees the claim, and the bus knows the id. A
+    // duplicate that comes meanwhile asks after this write.
+    claims.complete(scope, claimKey(delivery.id), token, source.keepMs).catch(() => false)
+    return reply
+  }
+
+  /** The broker refuses a second message of an id in the very write that stores it, so that no claim is needed before. */
+  async #byBus(source: Source, delivery: InboundDelivery): Promise<Reply> {
+    const key = `${source.name}\n${delivery.id}`
+    if (this.#recent.has(key)) {
+      const ending: Ending = { outcome: 'duplicate', id: delivery.id, ...secretOf(delivery) }
+      return { answer: answer(source.ackStatus ?? 200), ending }
+    }
+    const reply = await this.#keep(source, delivery)
+    if (reply.answer.status < 300) this.#recent.add(key)
     return reply
   }
 
@@ -417,6 +438,7 @@ function claimKey(id: string): string {
 
 function checkEvent(source: Source, bus: Bus | undefined): void {
   const { event, name } = source
+  if (source.dedupe?.by === 'bus') checkBusDedupe(source, bus)
   if (event === undefined) return
   if (!bus) {
     throw new TreatyError(
@@ -432,4 +454,14 @@ function checkEvent(source: Source, bus: Bus | undefined): void {
   throw new TreatyError('UNKNOWN_EVENT', `no loaded contract has the event "${event}" of ${name}`, {
     details: { event, source: name },
   })
+}
+
+function checkBusDedupe({ name, event, keepMs }: Source, bus: Bus | undefined): void {
+  const windowMs = Math.min(bus?.transport.capabilities.publishDedupWindowMs ?? 0, busWindowMs)
+  if (event !== undefined && windowMs >= keepMs) return
+  throw new TreatyError(
+    'OPTION_INVALID',
+    `the bus cannot recognise duplicates of the webhook source ${name} for ${keepMs} ms`,
+    { hint: 'Leave dedupe.by out, or shorten dedupe.keepMs.' },
+  )
 }
