@@ -39,6 +39,23 @@ describe('writes of one turn', () => {
     expect(seen).toEqual(['a', 'commit', 'b', 'c', 'd', 'commit'])
   })
 
+  it('all share one commit while turns have several, and run at once again when one has a single write', async () => {
+    const { seen, write } = recorded()
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    await Promise.all(['a', 'b'].map(write))
+    await turn()
+    seen.length = 0
+
+    await Promise.all(['c', 'd', 'e'].map(write))
+    expect(seen).toEqual(['c', 'd', 'e', 'commit'])
+    await turn()
+    await write('f')
+    await turn()
+    seen.length = 0
+    void write('g')
+    expect(seen).toEqual(['g', 'commit'])
+  })
+
   it('are undone one by one when a work throws', async () => {
     const { group, write } = recorded()
 

@@ -16,8 +16,8 @@ export interface GroupCommit {
 
 /**
  * One commit for all writes of an event-loop turn: a commit costs a sync of the disk, and a server at work has
- * dozens of writers in each turn. The first write of a turn runs at once, so that a lone writer waits for nobody; the
- * rest wait for the end of the turn. Order is kept. A work that throws undoes itself alone.
+ * dozens of writers in each turn. The first write of a turn runs at once, so that a lone writer waits for nobody, unless
+ * the turn before had several; the rest wait for the end of the turn. Order is kept. A work that throws undoes itself alone.
  *
  * @param commit Runs everything in one transaction, as a whole again where the lock was busy.
  * @param part Runs one work within it, undone alone when it throws.
@@ -29,6 +29,9 @@ export function createGroupCommit(
   const waiting: Waiting[] = []
   let isBusy = false
   let isTurnUsed = false
+  /** Writes of this turn so far, and whether the one before had several. */
+  let writes = 0
+  let isCrowded = false
 
   async function run(batch: readonly Waiting[]): Promise<void> {
     isBusy = true
@@ -58,6 +61,8 @@ export function createGroupCommit(
 
   function endOfTurn(): void {
     isTurnUsed = false
+    isCrowded = writes > 1
+    writes = 0
     flush()
   }
 
@@ -66,10 +71,11 @@ export function createGroupCommit(
     write<T>(work: () => T): Promise<T> {
       return new Promise<T>((resolve, reject) => {
         waiting.push({ work, resolve: resolve as (value: unknown) => void, reject })
+        writes += 1
         if (isTurnUsed) return
         isTurnUsed = true
         setImmediate(endOfTurn)
-        flush()
+        if (!isCrowded) flush()
       })
     },
   }
