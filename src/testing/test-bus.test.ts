@@ -178,7 +178,7 @@ describe('createTestBus', () => {
     })
     await bus.publish('order.placed', { orderId: 'o-6', amount: 1 })
 
-    const error = await bus.settled({ realMs: 500 }).catch((thrown: unknown) => thrown)
+    const error = await bus.settled({ realMs: 4000 }).catch((thrown: unknown) => thrown)
 
     expect(String(error)).toMatch(/"order\.(placed|paid)" was published \d+ times/)
   })
