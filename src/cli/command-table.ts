@@ -340,9 +340,9 @@ export const commandTable = {
     examples: [['treaty store backup treaty-backup.db', 'a consistent snapshot']],
   },
   'store migrate': {
-    summary: 'Bring the tables of the store to the newest version',
+    summary: 'Bring the tables of store and broker to the newest version',
     description:
-      'Opening a store does it too; this is for a database on which only one user may create tables. Forward only, and safe while other processes start.',
+      'Opening them does it too; this is for a database on which only one user may create tables. Forward only, and safe while other processes start.',
     options: {
       store,
       transport,

@@ -1,6 +1,6 @@
 import type { Message } from '../contracts/index.ts'
 import type { MessageContext } from '../core/trace.ts'
-import type { Delivery, TransactionHandle } from './transport.ts'
+import type { Delivery, TransactionEffect } from './transport.ts'
 import type { HandlerContext, Outcome, Published, PublishOptions } from './types.ts'
 
 const ack: Outcome = { outcome: 'ack' }
@@ -20,7 +20,7 @@ export function inheritedContext(message: Message): MessageContext {
 /** One handler's view of one delivery, and what it asked for. */
 export interface RunningContext extends HandlerContext {
   /** Effects to run inside the acknowledgement's transaction, in the order they were registered. */
-  readonly effects: readonly ((tx: TransactionHandle) => void)[]
+  readonly effects: readonly TransactionEffect[]
   abort(reason: Error): void
 }
 
@@ -30,7 +30,7 @@ export function createHandlerContext(options: {
   readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
 }): RunningContext {
   const { delivery, consumer } = options
-  const effects: ((tx: TransactionHandle) => void)[] = []
+  const effects: TransactionEffect[] = []
   // Most handlers never look at the signal; a controller for each message would be waste.
   let controller: AbortController | undefined
   let aborted: Error | undefined

@@ -1,7 +1,12 @@
 export { busOver } from './bus.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
-export { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
+export {
+  migrateTransport,
+  openTransport,
+  storeUrlFor,
+  transportUrlDefault,
+} from './open-transport.ts'
 export type { OrderOptions } from './out-of-order.ts'
 export { inSequence, latestOnly } from './out-of-order.ts'
 export type { CommandFailure } from './request-reply.ts'
@@ -31,6 +36,7 @@ export type {
   SubscriptionSpec,
   Topology,
   TopologyDiff,
+  TransactionEffect,
   TransactionHandle,
   Transport,
   TransportOptions,

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import { redactUrl } from '../core/secret.ts'
-import { isPostgresUrl } from '../store/index.ts'
+import { isPostgresUrl, type MigrationReport } from '../store/index.ts'
 import type { Transport } from './transport.ts'
 
 /** The transport that a bus uses when nothing else is said. */
@@ -41,6 +41,21 @@ export async function openTransport(
     hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',
     details: { scheme },
   })
+}
+
+/**
+ * Brings the tables of a broker that has some of its own to the newest version, or says what would be done (`dryRun`). Nothing for
+ * brokers that bring theirs along when they are connected.
+ *
+ * @throws STORE_TOO_NEW, and the STORE_ codes of reaching the server
+ */
+export async function migrateTransport(
+  url: string,
+  options: OpenTransportOptions & { readonly dryRun?: boolean } = {},
+): Promise<readonly MigrationReport[]> {
+  if (!isPostgresUrl(url)) return []
+  const { migratePostgresTransport } = await import('./transports/postgres/index.ts')
+  return migratePostgresTransport(url, options)
 }
 
 /** Where the store of a bus lives when nothing else is said: in the broker's own database where it has one, else in memory. */

@@ -187,6 +187,8 @@ export interface Delivery {
 
 /** The handle that an effect gets: the broker's database inside the acknowledgement's transaction. */
 export type TransactionHandle = unknown
+/** Synchronous where {@link Capabilities.transactions} is `sync`; where it is `async` its promise is awaited before the commit. */
+export type TransactionEffect = (tx: TransactionHandle) => void | Promise<void>
 
 export type Settlement =
   | {
@@ -197,7 +199,7 @@ export type Settlement =
       /** Written with the acknowledgement, so that the key is seen as completed until `untilMs` (epoch). */
       readonly inbox?: { readonly key: string; readonly untilMs: number }
       /** Runs inside the acknowledgement's transaction; a throw rolls this settlement back, and only it. */
-      readonly effect?: (tx: TransactionHandle) => void
+      readonly effect?: TransactionEffect
       /** Published in the same transaction, in order. */
       readonly publish?: readonly OutgoingRecord[]
     }

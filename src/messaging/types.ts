@@ -11,7 +11,7 @@ import type {
   DeadLetterSummary,
   Page,
   StoredMessage,
-  TransactionHandle,
+  TransactionEffect,
   Transport,
 } from './transport.ts'
 
@@ -77,10 +77,11 @@ export interface HandlerContext<C extends ContractTypes = ContractTypes> {
   ): Promise<Published>
   /**
    * Effect once: `effect` runs inside the transaction of this message's acknowledgement, together with the inbox row,
-   * after the handler has returned. On SQLite synchronous, with the database (node:sqlite) as `tx`; a throw rolls back and counts as a failed attempt.
+   * after the handler has returned. On SQLite synchronous, with the database (node:sqlite) as `tx`; on PostgreSQL it may be async, with
+   * `{ query(text, values) }` on the connection whose transaction ends with the acknowledgement. A throw rolls back and counts as a failed attempt.
    * Resolves once it is registered, not once it has run.
    */
-  commit(effect: (tx: TransactionHandle) => void): void
+  commit(effect: TransactionEffect): void
   ack(): Outcome
   retry(options?: { afterMs?: number; reason?: string }): Outcome
   /** Gives the message back without counting an attempt. */

@@ -11,7 +11,14 @@ import type { IdempotencyGuard } from './idempotency.ts'
 import type { Reader } from './reader.ts'
 import type { Settler } from './settler.ts'
 import { createSettler } from './settler.ts'
-import type { Delivery, SettleResult, Transport, TransportSubscription } from './transport.ts'
+import type {
+  Delivery,
+  SettleResult,
+  TransactionEffect,
+  TransactionHandle,
+  Transport,
+  TransportSubscription,
+} from './transport.ts'
 import type {
   ConsumeOptions,
   Handler,
@@ -253,9 +260,7 @@ class Worker implements StartedWorker {
         ...(effects.length === 0
           ? {}
           : {
-              effect: (tx) => {
-                for (const effect of effects) effect(tx)
-              },
+              effect: (tx) => runEffects(effects, tx),
             }),
       },
       told: { outcome: 'ack' },
@@ -338,4 +343,17 @@ class Worker implements StartedWorker {
 function asKnown(error: unknown): TreatyError {
   if (isTreatyError(error)) return error
   return new TreatyError('TRANSPORT_FAILED', errorMessage(error), { cause: error })
+}
+
+/** One after another; a promise only where one of them gives one. */
+function runEffects(
+  effects: readonly TransactionEffect[],
+  tx: TransactionHandle,
+): void | Promise<void> {
+  for (const [index, effect] of effects.entries()) {
+    const running = effect(tx)
+    if (running instanceof Promise) {
+      return running.then(() => runEffects(effects.slice(index + 1), tx))
+    }
+  }
 }

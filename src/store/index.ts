@@ -17,7 +17,11 @@ export {
 } from './postgres-access.ts'
 export { loadPostgresDriver } from './postgres-driver.ts'
 export { endsConnection, mapPostgresError, postgresFate } from './postgres-errors.ts'
-export { migratePostgres, type PostgresMigrations } from './postgres-migrations.ts'
+export {
+  migratePostgres,
+  type PostgresMigrations,
+  planPostgresMigration,
+} from './postgres-migrations.ts'
 export { isPostgresUrl, readPostgresUrl } from './postgres-url.ts'
 export { openSqliteStore, type SqliteStoreOptions } from './sqlite.ts'
 export type { Durability } from './sqlite-connect.ts'

@@ -180,6 +180,7 @@ await withService('postgres', async (server) => {
       ])
 
       expect(result).toMatchObject({ ok: false, error: { code: 'EFFECT_INVALID' } })
+      expect(await transport.settle([{ outcome: 'ack', delivery }])).toEqual([{ ok: true }])
       await end()
     })
 

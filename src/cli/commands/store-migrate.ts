@@ -10,16 +10,20 @@ interface Data {
   readonly components: readonly MigrationReport[]
 }
 
-/** Brings the tables of the store to the newest version, or shows what that would be. */
+/** Brings the tables of the store, and of a broker in a database, to the newest version, or shows what that would be. */
 export const storeMigrate: Command<CommandTable['store migrate'], Data> = {
   async run({ dryRun = false }, context) {
     const settings = await context.settings()
-    const [{ migrateStore, storeName }, { storeUrlFor }] = await Promise.all([
+    const [{ migrateStore, storeName }, { migrateTransport, storeUrlFor }] = await Promise.all([
       import('../../store/index.ts'),
       import('../../messaging/index.ts'),
     ])
     const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
-    const components = await migrateStore(url, { clock: context.clock, dryRun })
+    const options = { clock: context.clock, dryRun }
+    const components = [
+      ...(await migrateStore(url, options)),
+      ...(await migrateTransport(context.reveal(settings.transport), options)),
+    ]
     const data: Data = { store: storeName(url), dryRun, components }
     return { data, toText: (style) => migrationText(data, style) }
   },

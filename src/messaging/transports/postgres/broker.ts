@@ -218,6 +218,7 @@ function createSession(
     clock,
     leaseMs: options.leaseMs ?? leaseMsDefault,
     messageBytesMax: options.capabilities.messageBytesMax,
+    poolMax: options.poolMax ?? poolMaxDefault,
     ownerId: 0,
     leases: new Set(),
     groups: new Map(),

@@ -1,4 +1,4 @@
-import { lockOf } from './locks.ts'
+import { byIndexOnly, lockOf } from './locks.ts'
 
 /** Rows of one kind that one call handles at most, so that the group's lock is held for a short time. */
 const rowsMax = 1000
@@ -12,7 +12,7 @@ const guardEvery = 16
 export const claimFunctions = (s: string): string => `
   -- True: a bound was reached, so there is more to do. With the group's lock for oneself.
   CREATE FUNCTION ${s}.bus_tend(the_group integer, the_shard integer) RETURNS boolean
-  LANGUAGE plpgsql AS $f$
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
   #variable_conflict use_column
   DECLARE
     now_ms bigint := ${s}.bus_now();
@@ -80,7 +80,7 @@ export const claimFunctions = (s: string): string => `
     address text, id text, type text, key text, content_type text, headers text, priority smallint,
     expires_at bigint, deliver_at bigint, correlation_id text, causation_id text,
     published_at bigint, body bytea
-  ) LANGUAGE plpgsql AS $f$
+  ) LANGUAGE plpgsql ${byIndexOnly} AS $f$
   #variable_conflict use_column
   DECLARE
     most integer;

@@ -1,3 +1,6 @@
+import { byIndexOnly } from './locks.ts'
+import { columns } from './settle-functions.ts'
+
 /**
  * What happens when delivery rows come to their end: `bus_promote`, `bus_finished`, `bus_bury`. Whoever calls them holds
  * the lock of the group.
@@ -5,7 +8,7 @@
 export const endFunctions = (s: string): string => `
   -- Chains that have lost their holder: the first row of each is next, unless it is dead and waits for a person.
   CREATE FUNCTION ${s}.bus_promote(grps integer[], chains text[]) RETURNS void
-  LANGUAGE sql VOLATILE AS $f$
+  LANGUAGE sql VOLATILE ${byIndexOnly} AS $f$
     UPDATE ${s}.bus_delivery AS line SET state = 0
     FROM (
       SELECT head.seq, lost.grp
@@ -23,7 +26,7 @@ export const endFunctions = (s: string): string => `
 
   -- The same where it is not known whether the chain has a holder. With the group's lock for oneself.
   CREATE FUNCTION ${s}.bus_resume(the_group integer, the_chain text) RETURNS void
-  LANGUAGE plpgsql AS $f$
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
   BEGIN
     IF the_chain IS NOT NULL AND NOT EXISTS (
       SELECT FROM ${s}.bus_delivery WHERE grp = the_group AND chain = the_chain AND chain IS NOT NULL
@@ -35,7 +38,7 @@ export const endFunctions = (s: string): string => `
 
   -- After rows were deleted: messages that nobody needs any more go, and the next of each chain comes.
   CREATE FUNCTION ${s}.bus_finished(gone ${s}.bus_delivery[]) RETURNS void
-  LANGUAGE plpgsql AS $f$
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
   DECLARE
     alone bigint[];
     shared bigint[];
@@ -66,7 +69,7 @@ export const endFunctions = (s: string): string => `
   CREATE FUNCTION ${s}.bus_bury(
     the_shard integer, dying ${s}.bus_delivery[], reasons text[], failures text[], stacks text[],
     the_counts text[], failed integer[]
-  ) RETURNS void LANGUAGE plpgsql AS $f$
+  ) RETURNS void LANGUAGE plpgsql ${byIndexOnly} AS $f$
   #variable_conflict use_column
   DECLARE
     now_ms bigint := ${s}.bus_now();
@@ -75,30 +78,25 @@ export const endFunctions = (s: string): string => `
     INSERT INTO ${s}.bus_dead (grp, group_name, consumer, event, message_id, reason, attempts,
       first_failed_at, failed_at, address, seq, key, correlation_id, causation_id, content_type,
       counted, failure, stack, headers, priority, published_at, body)
-    SELECT team.id, team.name, team.consumer, message.type, message.id, cause.reason, cause.attempts,
+    SELECT team.id, team.name, team.consumer, message.type, message.id, line.reason, line.failed,
       coalesce(line.first_failed_at, now_ms), now_ms, topic.address, line.seq, message.key,
       message.correlation_id, message.causation_id, message.content_type,
-      cause.counted, cause.failure, cause.stack, message.headers, message.priority,
+      line.counted, line.failure, line.stack, message.headers, message.priority,
       message.published_at, message.body
-    FROM unnest(dying) WITH ORDINALITY AS line
-      (seq, grp, topic, type, state, priority, attempts, deliveries, releases, owner, ready_at, chain,
-       expires_at, first_failed_at, at)
-    JOIN unnest(reasons, failures, stacks, the_counts, failed) WITH ORDINALITY
-      AS cause (reason, failure, stack, counted, attempts, at) ON cause.at = line.at
+    FROM ROWS FROM (unnest(dying), unnest(reasons), unnest(failures), unnest(stacks), unnest(the_counts), unnest(failed))
+      WITH ORDINALITY AS line (${columns}, reason, failure, stack, counted, failed, at)
     JOIN ${s}.bus_log AS message ON message.seq = line.seq
     JOIN ${s}.bus_group AS team ON team.id = line.grp
     JOIN ${s}.bus_topic AS topic ON topic.id = message.topic
-    WHERE NOT (cause.counted = 'expired' AND team.on_expired = 'drop')
+    WHERE NOT (line.counted = 'expired' AND team.on_expired = 'drop')
     ORDER BY line.at;
 
     UPDATE ${s}.bus_delivery AS present
     SET state = 4, owner = NULL, ready_at = NULL, expires_at = NULL
-    FROM unnest(dying) WITH ORDINALITY AS line
-      (seq, grp, topic, type, state, priority, attempts, deliveries, releases, owner, ready_at, chain,
-       expires_at, first_failed_at, at), ${s}.bus_group AS team
+    FROM ROWS FROM (unnest(dying), unnest(the_counts)) AS line (${columns}, counted), ${s}.bus_group AS team
     WHERE present.seq = line.seq AND present.grp = line.grp AND team.id = line.grp
       AND line.chain IS NOT NULL AND team.on_dead = 'block'
-      AND NOT (the_counts[line.at] = 'expired' AND team.on_expired = 'drop');
+      AND NOT (line.counted = 'expired' AND team.on_expired = 'drop');
 
     WITH deleted AS (
       DELETE FROM ${s}.bus_delivery AS present USING unnest(dying) AS line
@@ -110,11 +108,9 @@ export const endFunctions = (s: string): string => `
     PERFORM ${s}.bus_tally(the_shard, array_agg(event), array_agg(consumer), array_agg(counter), array_agg(amount))
     FROM (
       SELECT line.type AS event, team.consumer, counter, amount
-      FROM unnest(dying) WITH ORDINALITY AS line
-        (seq, grp, topic, type, state, priority, attempts, deliveries, releases, owner, ready_at, chain,
-         expires_at, first_failed_at, at)
+      FROM ROWS FROM (unnest(dying), unnest(the_counts)) AS line (${columns}, counted)
       JOIN ${s}.bus_group AS team ON team.id = line.grp
-      CROSS JOIN LATERAL (VALUES (the_counts[line.at], 1::bigint), ('waiting', -1::bigint))
+      CROSS JOIN LATERAL (VALUES (line.counted, 1::bigint), ('waiting', -1::bigint))
         AS change (counter, amount)
     ) AS counted;
     IF gone IS NOT NULL THEN

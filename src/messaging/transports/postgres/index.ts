@@ -1,6 +1,13 @@
 import type { Random } from '../../../core/random.ts'
+import {
+  type MigrationReport,
+  migratePostgres,
+  openPostgresAccess,
+  planPostgresMigration,
+} from '../../../store/index.ts'
 import type { Capabilities, Transport, TransportOptions } from '../../transport.ts'
 import { createBroker } from './broker.ts'
+import { brokerMigrations } from './schema.ts'
 
 /** Largest body of one message unless another bound is given. */
 const messageBytesMaxDefault = 16_777_216
@@ -52,4 +59,22 @@ function postgresCapabilities(messageBytesMax: number): Capabilities {
 export function createPostgresTransport(options: PostgresTransportOptions): Transport {
   const { messageBytesMax = messageBytesMaxDefault, ...rest } = options
   return createBroker({ ...rest, capabilities: postgresCapabilities(messageBytesMax) })
+}
+
+/**
+ * Brings the tables of the broker to the newest version, which connecting does too, or says what would be done (`dryRun`).
+ *
+ * @throws STORE_TOO_NEW, and the STORE_ codes of reaching the server
+ */
+export async function migratePostgresTransport(
+  url: string,
+  options: TransportOptions & { readonly dryRun?: boolean } = {},
+): Promise<readonly MigrationReport[]> {
+  const access = await openPostgresAccess(url, options.clock ? { clock: options.clock } : {})
+  try {
+    const migrate = options.dryRun === true ? planPostgresMigration : migratePostgres
+    return await migrate(access, [brokerMigrations])
+  } finally {
+    await access.close()
+  }
 }

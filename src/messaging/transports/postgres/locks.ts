@@ -19,3 +19,10 @@ export const lockOf = {
 function lockClass(schema: string): string {
   return `hashtext('${schema} bus')`
 }
+
+/**
+ * Settings of the functions on the hot path. They find rows by index whatever the statistics say: plans are kept for the life of a
+ * connection, and the first of them is made when the tables are empty, where reading all of it looks cheapest.
+ */
+export const byIndexOnly =
+  'SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off'

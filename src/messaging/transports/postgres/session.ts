@@ -12,6 +12,8 @@ export interface Session {
   readonly clock: Clock
   readonly leaseMs: number
   readonly messageBytesMax: number
+  /** Connections at most. */
+  readonly poolMax: number
   /** Who we are to the others; another after our lease has ended. */
   ownerId: number
   readonly leases: Set<Lease>

@@ -1,4 +1,12 @@
-import { lockOf } from './locks.ts'
+import { byIndexOnly, lockOf } from './locks.ts'
+
+/** Columns of a delivery row, for functions that return it beside others. */
+export const columns = `seq, grp, topic, type, state, priority, attempts, deliveries, releases, owner, ready_at, chain,
+       expires_at, first_failed_at`
+
+/** The fence. The additions keep the planner from an index of everything that the owner has out: the primary key it is. */
+const isOurs = `line.seq = input.seq AND line.grp = input.grp AND line.state + 0 = 1
+        AND line.owner + 0 = the_owner AND line.deliveries = input.times`
 
 /**
  * `bus_settle`: applies outcomes, each fenced by owner and delivery count. Returns the places in the arrays of those that
@@ -9,11 +17,12 @@ export const settleFunctions = (s: string): string => `
     the_owner bigint, the_shard integer, grps integer[], the_seqs bigint[], times integer[],
     outcomes text[], delays bigint[], reasons text[], failures text[], stacks text[],
     inbox_keys text[], inbox_untils bigint[], the_batch bigint, OUT done integer[], OUT touched integer[]
-  ) LANGUAGE plpgsql AS $f$
+  ) LANGUAGE plpgsql ${byIndexOnly} AS $f$
   #variable_conflict use_column
   DECLARE
     now_ms bigint;
     places integer[];
+    kinds text[];
     mine ${s}.bus_delivery[];
   BEGIN
     PERFORM ${lockOf.groupTogether(s, 'grp')}
@@ -27,11 +36,11 @@ export const settleFunctions = (s: string): string => `
         AS one (grp, seq, times, outcome, at) WHERE outcome IN ('handled', 'skipped', 'expired')
     ), deleted AS (
       DELETE FROM ${s}.bus_delivery AS line USING input
-      WHERE line.seq = input.seq AND line.grp = input.grp AND line.state = 1
-        AND line.owner = the_owner AND line.deliveries = input.times
-      RETURNING line, input.at
+      WHERE ${isOurs}
+      RETURNING line, input.at, input.outcome
     )
-    SELECT array_agg(line), array_agg(at::integer) INTO mine, places FROM deleted;
+    SELECT array_agg(line), array_agg(at::integer), array_agg(outcome) INTO mine, places, kinds
+    FROM deleted;
     IF mine IS NOT NULL THEN
       done := done || places;
       touched := touched || ARRAY(SELECT DISTINCT grp FROM unnest(mine) WHERE chain IS NOT NULL);
@@ -47,13 +56,14 @@ export const settleFunctions = (s: string): string => `
       ON CONFLICT (seq, grp) DO UPDATE SET attempts = excluded.attempts;
       PERFORM ${s}.bus_tally(the_shard, array_agg(event), array_agg(consumer), array_agg(counter), array_agg(amount))
       FROM (
-        SELECT line.type AS event, team.consumer, counter, sum(amount)::bigint AS amount
-        FROM unnest(mine) AS line
-        JOIN unnest(the_seqs, grps, outcomes) AS input (seq, grp, outcome)
-          ON input.seq = line.seq AND input.grp = line.grp
-        JOIN ${s}.bus_group AS team ON team.id = line.grp
-        CROSS JOIN LATERAL (VALUES (outcome, 1), ('waiting', -1)) AS change (counter, amount)
-        GROUP BY line.type, team.consumer, counter
+        SELECT event, team.consumer, counter, sum(times * amount)::bigint AS amount
+        FROM (
+          SELECT type AS event, grp, kind, count(*) AS times
+          FROM ROWS FROM (unnest(mine), unnest(kinds)) AS line (${columns}, kind) GROUP BY type, grp, kind
+        ) AS each
+        JOIN ${s}.bus_group AS team ON team.id = each.grp
+        CROSS JOIN LATERAL (VALUES (kind, 1), ('waiting', -1)) AS change (counter, amount)
+        GROUP BY event, team.consumer, counter
       ) AS counted;
       PERFORM ${s}.bus_finished(mine);
     END IF;
@@ -70,28 +80,25 @@ export const settleFunctions = (s: string): string => `
           releases = releases + CASE outcome WHEN 'release' THEN 1 ELSE 0 END,
           first_failed_at = CASE outcome WHEN 'retry' THEN coalesce(first_failed_at, now_ms) ELSE first_failed_at END
         FROM input
-        WHERE line.seq = input.seq AND line.grp = input.grp AND line.state = 1
-          AND line.owner = the_owner AND line.deliveries = input.times
-        RETURNING line, input.at
+        WHERE ${isOurs}
+        RETURNING line, input.at, input.outcome
       )
-      SELECT array_agg(line), array_agg(at::integer) INTO mine, places FROM moved;
+      SELECT array_agg(line), array_agg(at::integer), array_agg(outcome) INTO mine, places, kinds
+      FROM moved;
       IF mine IS NOT NULL THEN
         done := done || places;
         touched := touched || ARRAY(SELECT DISTINCT grp FROM unnest(mine));
         PERFORM ${s}.bus_tally(the_shard, array_agg(line.type), array_agg(team.consumer),
           array_agg('retried'::text), array_agg(1::bigint))
-        FROM unnest(mine) AS line
-        JOIN unnest(the_seqs, grps, outcomes) AS input (seq, grp, outcome)
-          ON input.seq = line.seq AND input.grp = line.grp AND input.outcome = 'retry'
-        JOIN ${s}.bus_group AS team ON team.id = line.grp;
+        FROM ROWS FROM (unnest(mine), unnest(kinds)) AS line (${columns}, kind)
+        JOIN ${s}.bus_group AS team ON team.id = line.grp WHERE kind = 'retry';
       END IF;
     END IF;
 
     IF 'dead' = ANY (outcomes) THEN
       SELECT array_agg(line ORDER BY at), array_agg(at::integer ORDER BY at) INTO mine, places
       FROM unnest(grps, the_seqs, times, outcomes) WITH ORDINALITY AS input (grp, seq, times, outcome, at)
-      JOIN ${s}.bus_delivery AS line ON line.seq = input.seq AND line.grp = input.grp AND line.state = 1
-        AND line.owner = the_owner AND line.deliveries = input.times
+      JOIN ${s}.bus_delivery AS line ON ${isOurs}
       WHERE outcome = 'dead';
       IF mine IS NOT NULL THEN
         done := done || places;

@@ -11,8 +11,8 @@ const done: SettleResult = { ok: true }
 const lost: SettleResult = { ok: false, reason: 'lost' }
 /** Settlements in one transaction at most. */
 const batchMax = 1000
-/** Effects that run at the same time: each has a connection of the pool to itself. */
-const effectsMax = 4
+/** Connections of the pool that effects leave to others; each effect has one to itself. */
+const spared = 3
 /** Milliseconds before a batch whose fate is unknown is looked after again. */
 const pauseMsMin = 20
 const pauseMsMax = 1000
@@ -29,6 +29,7 @@ export function createSettle(
     sizeMax: batchMax,
     run: (settlements) => settlePlain(session, settlements),
   })
+  const effectsMax = Math.max(1, session.poolMax - spared)
   const withEffect = Array.from({ length: effectsMax }, () =>
     createBatcher<Ack, SettleResult>({
       sizeOf: () => 1,
@@ -151,19 +152,23 @@ async function resultOf(
   if (row === undefined || Number(row.batch) !== of.batch) return undefined
   const places = ((row.places as number[] | null) ?? []).map((place) => place - 1)
   // Which chains went on is not known any more.
-  return { places, touched: [...groupIds.values()] }
+  return { places, touched: [...groupIds.values()], isSame: true }
 }
 
 interface Applied {
   /** Indexes of the settlements that took effect. */
   readonly places: readonly number[]
   readonly touched: readonly number[]
+  /** False: the transaction was another than the one named, and nothing was applied. */
+  readonly isSame: boolean
 }
 
 interface Batch {
   readonly settlements: readonly Settlement[]
   /** Absent: its result is not kept. */
   readonly batch?: number
+  /** The transaction in which it must happen. */
+  readonly xact?: string
 }
 
 async function settleAndPublish(session: Session, query: Query, of: Batch): Promise<Applied> {
@@ -185,14 +190,18 @@ export function publishSql(schema: string): string {
 async function applySettlements(
   session: Session,
   query: Query,
-  { settlements, batch }: Batch,
+  { settlements, batch, xact }: Batch,
 ): Promise<Applied> {
   const leases = settlements.map(({ delivery }) => delivery.lease as Lease)
   const column = <T>(value: (settlement: Settlement) => T) => settlements.map(value)
   const inbox = (settlement: Settlement) =>
     settlement.outcome === 'ack' ? settlement.inbox : undefined
   const [row] = await query(
-    `SELECT * FROM ${session.schema}.bus_settle($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+    `SELECT done, touched
+     FROM (SELECT $1::bigint AS owner
+           WHERE $14::text IS NULL OR $14 = pg_current_xact_id_if_assigned()::text) AS same
+     CROSS JOIN LATERAL ${session.schema}.bus_settle(
+       same.owner, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
     [
       leases[0]?.ownerId,
       shardOf(session, 'settle'),
@@ -207,14 +216,16 @@ async function applySettlements(
         (settlement) =>
           (settlement.outcome === 'dead' ? settlement.failure.stack : undefined) ?? null,
       ),
-      column((settlement) => inbox(settlement)?.key ?? null),
+      settlements.some(inbox) ? column((settlement) => inbox(settlement)?.key ?? null) : null,
       column((settlement) => wholeMs(inbox(settlement)?.untilMs ?? 0)),
       batch ?? null,
+      xact ?? null,
     ],
   )
   return {
     places: ((row?.done ?? []) as number[]).map((place) => place - 1),
     touched: (row?.touched ?? []) as number[],
+    isSame: row !== undefined,
   }
 }
 
@@ -248,8 +259,9 @@ async function settleWithEffect(session: Session, ack: Ack): Promise<SettleResul
           thrown.error = error
           throw error
         }
-        await requireSameTransaction(query, xact)
-        return settleAndPublish(session, query, { settlements: [ack] })
+        const settled = await settleAndPublish(session, query, { settlements: [ack], xact })
+        if (!settled.isSame) throw transactionEnded()
+        return settled
       },
       { once: true },
     )
@@ -283,10 +295,8 @@ async function lockRow(session: Session, query: Query, lease: Lease): Promise<st
   return row === undefined ? undefined : String(row.xact)
 }
 
-async function requireSameTransaction(query: Query, xact: string): Promise<void> {
-  const [row] = await query('SELECT pg_current_xact_id()::text AS xact')
-  if (row?.xact === xact) return
-  throw new TreatyError(
+function transactionEnded(): TreatyError {
+  return new TreatyError(
     'EFFECT_INVALID',
     'the effect of an acknowledgement ended the transaction',
     { hint: 'Leave BEGIN, COMMIT and ROLLBACK to Treaty.' },
