@@ -15,6 +15,7 @@ import {
   type InboundRequest,
   keptHeaders,
 } from './delivery.ts'
+import { createGathering } from './gathering.ts'
 import { answerChallenge, answerQuestion, mayAsk } from './handshake.ts'
 import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
 import { createRecent, type Recent } from './recent.ts'
@@ -77,6 +78,7 @@ class StoringReceiver implements Receiver {
   readonly #atWork = new Map<string, number>()
   readonly #counts = createReceiverCounts()
   readonly #recent: Recent
+  readonly #gather = createGathering()
   #purgedAt: number
 
   constructor(options: ReceiverOptions) {
@@ -224,14 +226,19 @@ class StoringReceiver implements Receiver {
         ending: same.status < 300 ? { ...ending, outcome: 'duplicate' } : ending,
       }
     }
-    const isByBus = source.dedupe?.by === 'bus'
-    const work = isByBus ? this.#byBus(source, delivery) : this.#claimed(source, delivery)
+    const work = this.#begin(source, delivery)
     this.#running.set(key, work)
     try {
       return await work
     } finally {
       this.#running.delete(key)
     }
+  }
+
+  async #begin(source: Source, delivery: InboundDelivery): Promise<Reply> {
+    await this.#gather()
+    const isByBus = source.dedupe?.by === 'bus'
+    return isByBus ? this.#byBus(source, delivery) : this.#claimed(source, delivery)
   }
 
   /** The claim is the first thing that is written, so that of several processes one does the work. */

@@ -69,8 +69,9 @@ class EventPublisher implements Publisher {
       ...made.headers,
       'treaty-webhook-id': headerText(delivery.id),
     }
-    const options = { source: source.as ?? source.name, headers, id: messageIdOf(delivery) }
-    const result = await this.#bus.withCorrelation(correlationOf(delivery), () =>
+    const id = messageIdOf(delivery)
+    const options = { source: source.as ?? source.name, headers, id }
+    const result = await this.#bus.withCorrelation(correlationOf(delivery, id), () =>
       this.#bus.ingest(event, made.bytes, options),
     )
     if (result.deadLetter === undefined)
@@ -109,12 +110,13 @@ class EventPublisher implements Publisher {
   }
 
   #messageOf({ source, delivery }: Incoming, event: string, data: unknown) {
+    const id = messageIdOf(delivery)
     return {
-      id: messageIdOf(delivery),
+      id,
       type: event,
       source: source.as ?? source.name,
       timestamp: this.#nextTimestamp(),
-      correlation_id: correlationOf(delivery),
+      correlation_id: correlationOf(delivery, id),
       data: data as Json,
     }
   }
@@ -180,9 +182,9 @@ export function messageIdOf({ source, id }: Pick<InboundDelivery, 'source' | 'id
 }
 
 /** The provider's id where it is a UUID, so that both sides find the same; else the message's. */
-function correlationOf(delivery: InboundDelivery): string {
+function correlationOf(delivery: InboundDelivery, messageId: string): string {
   const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(delivery.id)
-  return isUuid ? delivery.id : messageIdOf(delivery)
+  return isUuid ? delivery.id : messageId
 }
 
 function parsedBytes(bytes: Uint8Array) {
