@@ -5,6 +5,7 @@ import { hasErrors } from '../core/finding.ts'
 import type { Bus } from '../messaging/index.ts'
 import type { CommandContext } from './command.ts'
 import { countFindings } from './finding-text.ts'
+import { createProblems } from './problems.ts'
 import { aborted } from './stopping.ts'
 import { suggest } from './suggest.ts'
 
@@ -98,7 +99,7 @@ export async function withBus<Result>(
     }
   }
   const bus = await opening
-  bus.onError((error) => context.note(`problem: ${error.message}`))
+  bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
   try {
     return await work(bus)
   } finally {

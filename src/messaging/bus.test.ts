@@ -306,6 +306,26 @@ describe('consume', () => {
     expect(await attempt.promise).toBe(1)
   })
 
+  it('stops at its deadline although the disk is full and no settlement is taken', async () => {
+    const inner = await openTransport('memory:')
+    const settle = () => Promise.reject(new TreatyError('STORE_FULL', 'the disk is full'))
+    const transport = Object.assign(Object.create(inner), { settle })
+    const { bus, clock } = await shop({ transport })
+    const handled = Promise.withResolvers<void>()
+    const subscription = await bus.consume('audit', { 'order.placed': () => handled.resolve() })
+    await bus.publish('order.placed', order())
+    await handled.promise
+
+    let hasStopped = false
+    const stopping = subscription.stop({ drainMs: 5000 }).then(() => {
+      hasStopped = true
+    })
+    await clock.advance(4000)
+    expect(hasStopped).toBe(false)
+    await clock.advance(2000)
+    await stopping
+  })
+
   it('aborts the signal of a handler whose work was handed to another process', async () => {
     const inner = await openTransport('memory:')
     let lose = (_: TreatyError) => {}

@@ -69,6 +69,8 @@ export interface StartedWorker extends Subscription {
 
 const concurrencyDefault = 16
 const drainMsDefault = 30_000
+/** What a stop gives the broker to take the last settlements, also where the drain has used up its time. */
+const settleMsMin = 1000
 
 /**
  * Runs the handlers of one group in this process: reads, guards against repeats, runs at most
@@ -295,6 +297,8 @@ class Worker implements StartedWorker {
   }
 
   async #drain(drainMs: number): Promise<void> {
+    const { clock } = this.#options
+    const startedAt = clock.monotonic()
     this.#isStopping = true
     this.#releaseQueue()
     await this.#subscription?.stop()
@@ -305,9 +309,17 @@ class Worker implements StartedWorker {
       run.isAbandoned = true
       this.#settle(release(run.ready.delivery))
     }
-    await this.#settler.flush()
-    this.#settler.giveUp()
+    await this.#flush(drainMs - (clock.monotonic() - startedAt))
     this.#options.onStopped?.()
+  }
+
+  /** A broker that takes no settlement (disk full) must not hold the end up: what is left goes back with its lease. */
+  async #flush(leftMs: number): Promise<void> {
+    const { clock } = this.#options
+    const timer = clock.setTimeout(() => this.#settler.giveUp(), Math.max(settleMsMin, leftMs))
+    await this.#settler.flush()
+    clock.clearTimeout(timer)
+    this.#settler.giveUp()
   }
 
   #releaseQueue(): void {

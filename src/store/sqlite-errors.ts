@@ -20,32 +20,32 @@ interface Verdict {
 const busy: Verdict = {
   code: 'STORE_BUSY',
   problem: 'is locked by another process',
-  hint: 'Try again; if it stays locked, find the process that keeps a transaction open on the file',
+  hint: 'Try again; if it stays locked, find the process that keeps a transaction open on the file.',
 }
 const full: Verdict = {
   code: 'STORE_FULL',
   problem: 'cannot grow because the disk is full',
-  hint: 'Free space on the volume of the store and try again',
+  hint: 'Free space on the volume of the store and try again.',
 }
 const corrupt: Verdict = {
   code: 'STORE_CORRUPT',
   problem: 'is damaged or not a SQLite database',
-  hint: 'Restore the file from a backup (treaty store backup), or name another file',
+  hint: 'Restore the file from a backup (treaty store backup), or name another file.',
 }
 const readOnly: Verdict = {
   code: 'STORE_UNAVAILABLE',
   problem: 'cannot be written',
-  hint: 'Check owner and permissions of the file and of its folder, and that the volume is not mounted read-only',
+  hint: 'Check owner and permissions of the file and of its folder, and that the volume is not mounted read-only.',
 }
 const unreachable: Verdict = {
   code: 'STORE_UNAVAILABLE',
   problem: 'cannot be opened',
-  hint: 'Check that the folder exists, that the path names a file, and its permissions',
+  hint: 'Check that the folder exists, that the path names a file, and its permissions.',
 }
 const failing: Verdict = {
   code: 'STORE_UNAVAILABLE',
   problem: 'cannot be read or written by the operating system',
-  hint: 'Check the volume of the store; network file systems are not supported',
+  hint: 'Check the volume of the store; network file systems are not supported.',
 }
 
 /** Primary result codes that say something about the file or its volume, not about a statement. */

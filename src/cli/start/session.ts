@@ -9,6 +9,7 @@ import {
   storeUrlFor,
 } from '../../messaging/index.ts'
 import { openStore, type Store } from '../../store/index.ts'
+import { createProblems } from '../problems.ts'
 import { loadFeedModule, loadHandlerModule } from './modules.ts'
 import type { FeedPlan, StartPlan } from './plan.ts'
 
@@ -63,7 +64,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const abort = new AbortController()
   const consumers: string[] = []
   try {
-    bus.onError((error) => options.onError(error.message))
+    bus.onError(createProblems(clock, options.onError))
     for (const path of plan.handlers) {
       const { handlers, options: tuning } = await loadHandlerModule(path)
       for (const [consumer, map] of Object.entries(handlers)) {
