@@ -20,7 +20,7 @@ export function checkKey(what: string, key: string): void {
           : undefined
   if (problem === undefined) return
   throw new TreatyError('STORE_KEY_INVALID', `the ${what} ${problem}`, {
-    hint: 'Use 1 to 512 characters of well-formed text',
+    hint: 'Use 1 to 512 characters of well-formed text.',
   })
 }
 

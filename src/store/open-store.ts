@@ -60,13 +60,13 @@ export function sqlitePath(url: string): string {
     isPostgresUrl(url)
       ? 'a store on PostgreSQL is no file'
       : `there is no store for URLs of the kind ${scheme}://`,
-    { hint: 'Use sqlite:FILE, a path, memory: or postgres://…', details: { scheme } },
+    { hint: 'Use sqlite:FILE, a path, memory: or a postgres:// URL.', details: { scheme } },
   )
 }
 
 function filePath(path: string): string {
   if (path.length > 0) return path
   throw new TreatyError('STORE_UNAVAILABLE', 'the URL of the store names no file', {
-    hint: 'Write sqlite:FILE, for example sqlite:./treaty.db',
+    hint: 'Write sqlite:FILE, for example `sqlite:./treaty.db`.',
   })
 }

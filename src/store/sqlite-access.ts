@@ -49,7 +49,7 @@ export function createSqliteAccess(
 
 function closed(path: string): TreatyError {
   return new TreatyError('STORE_UNAVAILABLE', `the store ${path} has been closed`, {
-    hint: 'Open the store again, or close it after its last use',
+    hint: 'Open the store again, or close it after its last use.',
   })
 }
 

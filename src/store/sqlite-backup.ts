@@ -13,7 +13,7 @@ export async function backUp(
   const { db, path, isMemory } = source
   if (target === path) {
     throw new TreatyError('STORE_UNAVAILABLE', `the store ${path} cannot be its own backup`, {
-      hint: 'Name another file',
+      hint: 'Name another file.',
     })
   }
   const partial = `${target}.partial`

@@ -95,7 +95,7 @@ function switchToWal(db: DatabaseSync, path: string, waitMs: number): void {
       const mode = readPragma(db, 'journal_mode = WAL')
       if (mode === 'wal') return
       throw new TreatyError('STORE_UNAVAILABLE', `the store ${path} cannot use a write-ahead log`, {
-        hint: 'Put the store on a local file system: network file systems lack the locks it needs',
+        hint: 'Put the store on a local file system: network file systems lack the locks it needs.',
         details: { path, mode: String(mode) },
       })
     } catch (error) {

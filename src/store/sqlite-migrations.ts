@@ -43,7 +43,7 @@ function tooNew(path: string, what: string, versions: { has: number; knows: numb
     'STORE_TOO_NEW',
     `the store ${path} was written by a newer Treaty: its ${what} version is ${versions.has}, and this Treaty knows ${versions.knows}`,
     {
-      hint: 'Install the newer Treaty, or name another store file',
+      hint: 'Install the newer Treaty, or name another store file.',
       details: { path, what, ...versions },
     },
   )

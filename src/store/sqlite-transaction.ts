@@ -47,6 +47,6 @@ export function createTransact(db: DatabaseSync): <T>(work: () => T) => T {
 function synchronous<T>(result: T): T {
   if (!(result instanceof Promise)) return result
   throw new TreatyError('UNFORESEEN', 'the work of a transaction returned a promise', {
-    hint: 'Await before the transaction; everything inside it must be synchronous',
+    hint: 'Await before the transaction; everything inside it must be synchronous.',
   })
 }
