@@ -420,6 +420,18 @@ describe('ingest of bytes that come again', () => {
     expect(second).toEqual(first)
     expect(await bus.stats()).toMatchObject({ deliveries: 1, dead: 1 })
   })
+
+  it('keeps other bytes under the same id as a letter of their own', async () => {
+    const { bus } = await shop()
+    const send = (text: string) =>
+      bus.ingest('order.placed', Buffer.from(text), { source: 'partner', id: 'delivery-7' })
+
+    const first = await send('{"id":')
+    const second = await send('{"id":"')
+
+    expect(second.deadLetter).not.toBe(first.deadLetter)
+    expect(await bus.stats()).toMatchObject({ dead: 2 })
+  })
 })
 
 describe('request', () => {

@@ -274,8 +274,8 @@ export interface DeadLetterStore {
   discard(id: string): Promise<boolean>
   count(filter: DeadFilter): Promise<number>
   /**
-   * Keeps what never became a message: bytes refused by `ingest`. The same message id refused again for the same reason
-   * before any consumer is kept once, and the first letter's id comes back: outsiders try again.
+   * Keeps what never became a message: bytes refused by `ingest`. The same bytes under the same message id, refused again for the
+   * same reason before any consumer, are kept once, and the first letter's id comes back: outsiders try again.
    */
   put(letter: Omit<DeadLetter, 'id'>): Promise<string>
 }

@@ -287,11 +287,12 @@ async function put(
 ): Promise<string> {
   const { schema } = session
   const { reason, message, errorClass, stack, findings, contract, contractVersion } = letter
-  // Bytes that come again under their id are one letter.
+  // Bytes that come again under their id are one letter; other bytes are another: nothing that came may be lost.
   const [known] = await query(
     `SELECT id FROM ${schema}.bus_dead
-     WHERE message_id = $1 AND consumer IS NULL AND $2::text IS NULL AND event = $3 AND reason = $4`,
-    [letter.messageId, letter.consumer, letter.event, reason],
+     WHERE message_id = $1 AND consumer IS NULL AND $2::text IS NULL AND event = $3 AND reason = $4
+       AND body = $5`,
+    [letter.messageId, letter.consumer, letter.event, reason, Buffer.from(letter.body)],
   )
   if (known !== undefined) return String(known.id)
   const [made] = await query(

@@ -237,12 +237,14 @@ function joinTail(engine: Engine, turn: Turn, at: { group: Group; found: FoundLe
 }
 
 function put(engine: Engine, letter: Omit<DeadLetter, 'id'>): string {
+  // Other bytes under the same id are another letter: nothing that came may be lost.
   const known = engine.file
     .prepare(
-      `SELECT id FROM bus_dead WHERE message_id = ? AND consumer IS NULL AND ? IS NULL
-         AND event = ? AND reason = ?`,
+      `SELECT d.id FROM bus_dead d JOIN bus_dead_body b ON b.no = d.no
+       WHERE d.message_id = ? AND d.consumer IS NULL AND ? IS NULL
+         AND d.event = ? AND d.reason = ? AND b.body = ?`,
     )
-    .get(letter.messageId, letter.consumer, letter.event, letter.reason)
+    .get(letter.messageId, letter.consumer, letter.event, letter.reason, letter.body)
   if (known !== undefined) return String(known.id)
   const group = letter.group === null ? undefined : engine.topology.groups.get(letter.group)
   const { reason, message, errorClass, stack, findings, contract, contractVersion } = letter
