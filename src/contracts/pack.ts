@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { TreatyError } from '../core/errors.ts'
+import type { Finding } from '../core/finding.ts'
 import { suggest } from './did-you-mean.ts'
 import { loadContractsSync } from './loader.ts'
 import type { Contract } from './model.ts'
@@ -37,12 +38,21 @@ export function loadPack(name: PackName): readonly Contract[] {
   const { contracts, findings } = loadContractsSync(packFolder(name))
   const errors = findings.filter((finding) => finding.severity === 'error')
   if (errors.length > 0) {
-    throw new TreatyError(
-      'CONTRACT_INVALID',
-      `the files of the pack ${name} have ${errors.length} errors`,
-      { findings: errors },
-    )
+    throw unusable(name, errors)
   }
   loaded.set(name, contracts)
   return contracts
+}
+
+/** Where every error has the same cure, such as a package that is not installed, that is the hint. */
+function unusable(name: PackName, errors: readonly Finding[]): TreatyError {
+  const [hint, ...others] = [...new Set(errors.map((error) => error.hint))]
+  const isOne = hint !== undefined && others.length === 0
+  return new TreatyError(
+    'CONTRACT_INVALID',
+    isOne
+      ? `the pack ${name} cannot be loaded: ${errors[0]?.message}`
+      : `the files of the pack ${name} have ${errors.length} errors`,
+    { hint: isOne ? hint : `Run treaty check --contracts pack:${name}.`, findings: errors },
+  )
 }

@@ -144,7 +144,7 @@ function locateFile(reference: string, base: ReferenceBase): FileTarget | Refusa
     return {
       code: 'SCHEMA_NOT_FOUND',
       message: `the package \`${name}\` is not installed`,
-      hint: `Install it: npm install ${name}`,
+      hint: `Run \`npm install ${name}\`.`,
     }
   }
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(reference)?.[1]

@@ -5,6 +5,7 @@ import type {
   ContractTypes,
   EventDefinition,
   JsonSchema,
+  PackName,
   TypedContract,
 } from '../contracts/index.ts'
 import {
@@ -71,6 +72,11 @@ function findIn(contracts: readonly Contract[], event: string): Faked | undefine
 
 /** The definition of an event, or a command's as one. */
 function definitionOf(event: string, given: FakeOptions['contracts']): Faked {
+  if (typeof event !== 'string') {
+    throw new TreatyError('UNKNOWN_EVENT', 'fake needs the name of an event', {
+      hint: "Write fake('order.placed', overrides, { contracts }).",
+    })
+  }
   const names: string[] = []
   const errors: Finding[] = []
   for (const search of sourcesOf(given)) {
@@ -102,7 +108,17 @@ function sourcesOf(given: FakeOptions['contracts']): readonly (() => Searched)[]
     return [() => ({ contracts: isContract(given) ? [given] : given, errors: [] })]
   }
   const own = existsSync(contractsDefault) ? [() => load(contractsDefault)] : []
-  return [...own, ...packNames.map((name) => () => ({ contracts: loadPack(name), errors: [] }))]
+  return [...own, ...packNames.map((name) => () => ({ contracts: loadable(name), errors: [] }))]
+}
+
+/** Nothing of a pack whose schemas are a package of their own that is not installed here: nobody asked for it by name. */
+function loadable(name: PackName): readonly Contract[] {
+  try {
+    return loadPack(name)
+  } catch (error) {
+    if (isTreatyError(error)) return []
+    throw error
+  }
 }
 
 const isContract = (given: readonly Contract[] | Contract): given is Contract => 'events' in given

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -89,6 +97,28 @@ describe('the packed package', () => {
     const output = run(process.execPath, [treaty, 'check', '--json'], join(folder, 'shop'))
 
     expect(JSON.parse(output)).toMatchObject({ ok: true, exitCode: 0 })
+  })
+
+  it('without the schemas of GitHub says what to install, and fakes and suggests all the same', () => {
+    const bare = join(folder, 'bare', 'node_modules', 'treatyjs')
+    mkdirSync(join(bare, 'node_modules'), { recursive: true })
+    run('tar', ['xzf', tarball, '--strip-components=1', '-C', bare])
+    for (const name of readdirSync(join(root, 'node_modules'))) {
+      if (name === '@octokit') continue
+      symlinkSync(join(root, 'node_modules', name), join(bare, 'node_modules', name))
+    }
+    const program = `
+      import { loadPack } from 'treatyjs'
+      import { fake } from 'treatyjs/testing'
+      const said = (ask) => { try { return ask() } catch ({ code, hint }) { return code + ' ' + hint } }
+      console.log(said(() => loadPack('github-webhooks')))
+      console.log(said(() => fake('project.craeted')))`
+    writeFileSync(join(folder, 'bare', 'said.mjs'), program)
+
+    expect(run(process.execPath, ['said.mjs'], join(folder, 'bare')).trim().split('\n')).toEqual([
+      'CONTRACT_INVALID Run `npm install @octokit/webhooks-schemas`.',
+      'UNKNOWN_EVENT did you mean `project.created`?',
+    ])
   })
 
   it('says in one sentence that an old Node will not do', () => {
