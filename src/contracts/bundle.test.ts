@@ -332,7 +332,7 @@ describe('bundling refuses', () => {
     const { refusal } = bundle({}, 'npm:@nobody/nothing-here/schema.json#/definitions/a')
     expect(refusal).toMatchObject({
       code: 'SCHEMA_NOT_FOUND',
-      hint: 'Install it: npm install @nobody/nothing-here',
+      hint: 'Run `npm install @nobody/nothing-here`.',
     })
   })
 })
