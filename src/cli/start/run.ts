@@ -338,9 +338,8 @@ class Runner {
   #watchFiles(plan: StartPlan): void {
     const { say } = this.#parts
     const modules = createModuleReloader(plan.folder)
-    const watched = [plan.folder]
     let reloading = Promise.resolve()
-    const stop = watchFiles(watched, this.#context.clock, (files) => {
+    const stop = watchFiles(plan.folder, this.#context.clock, (files) => {
       reloading = reloading.then(async () => {
         if (this.#over.signal.aborted) return
         const names = files.map((file) => relative(plan.folder, file))
