@@ -147,6 +147,8 @@ shop.orders  1.0.0    active  1       0         1          Tells every service t
     expect(out).toContain(
       'billing   ^1.0.0   order.placed  5 attempts, from 1s to 1m  shop.orders.billing.dlq (30d)',
     )
+    // A review names it, and treaty.schema.json says that it is to be had here.
+    expect(out).toMatch(/^sha256:[0-9a-f]{64}$/m)
   })
 
   it('exits with 4 and suggests a name where there is none', async () => {

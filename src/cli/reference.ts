@@ -5,7 +5,8 @@ import { commandGroups, globalOptions, specOf } from './command-table.ts'
 import { exitCode } from './exit-code.ts'
 import { optionLabel, summaryOf, usageLine } from './help.ts'
 
-const note =
+/** Head of every page that is written by the script. */
+export const note =
   '<!-- Written by scripts/generate-docs.ts. Do not edit: change the source and run it again. -->'
 
 const exitMeanings: Readonly<Record<keyof typeof exitCode, string>> = {

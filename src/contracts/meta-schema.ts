@@ -1,33 +1,7 @@
-/**
- * The JSON Schema of the contract file: what editors complete with (`treaty.schema.json`) and what the
- * loader checks with, one and the same value. It keeps to the keywords that `checkShape` knows.
- */
-export interface MetaNode {
-  readonly $ref?: string
-  /** Names what is expected, in messages. */
-  readonly title?: string
-  readonly description?: string
-  readonly type?: MetaType | readonly MetaType[]
-  readonly const?: string | number
-  readonly enum?: readonly (string | number)[]
-  readonly pattern?: string
-  readonly minLength?: number
-  readonly maxLength?: number
-  readonly minimum?: number
-  readonly maximum?: number
-  readonly exclusiveMinimum?: number
-  readonly items?: MetaNode
-  readonly minItems?: number
-  readonly properties?: Readonly<Record<string, MetaNode>>
-  readonly required?: readonly string[]
-  readonly additionalProperties?: MetaNode | boolean
-  readonly propertyNames?: MetaNode
-  readonly minProperties?: number
-  /** Told apart by JSON type alone. */
-  readonly anyOf?: readonly MetaNode[]
-  readonly default?: string | number | boolean
-}
-export type MetaType = 'object' | 'array' | 'string' | 'number' | 'integer' | 'boolean' | 'null'
+import type { MetaNode } from './meta-node.ts'
+import { closed, mapOf, ref, text } from './meta-node.ts'
+
+export type { MetaNode, MetaType } from './meta-node.ts'
 
 /** Rules that a contract's `gate.block` and waivers may name. */
 export const gateRules = [
@@ -44,30 +18,6 @@ export const gateRules = [
 const iso8601 =
   'P(?=[0-9T])(?:[0-9]+(?:\\.[0-9]+)?W)?(?:[0-9]+(?:\\.[0-9]+)?D)?' +
   '(?:T(?=[0-9])(?:[0-9]+(?:\\.[0-9]+)?H)?(?:[0-9]+(?:\\.[0-9]+)?M)?(?:[0-9]+(?:\\.[0-9]+)?S)?)?'
-
-const text = (description: string): MetaNode => ({ type: 'string', description })
-const closed = (
-  description: string,
-  properties: Readonly<Record<string, MetaNode>>,
-  required: readonly string[] = [],
-): MetaNode => ({
-  type: 'object',
-  description,
-  properties,
-  ...(required.length > 0 ? { required } : {}),
-  additionalProperties: false,
-})
-const ref = (name: string, description?: string): MetaNode => ({
-  $ref: `#/$defs/${name}`,
-  ...(description === undefined ? {} : { description }),
-})
-const mapOf = (description: string, value: MetaNode, minProperties?: number): MetaNode => ({
-  type: 'object',
-  description,
-  propertyNames: ref('name'),
-  additionalProperties: value,
-  ...(minProperties === undefined ? {} : { minProperties }),
-})
 
 const scalars: Readonly<Record<string, MetaNode>> = {
   duration: {
@@ -147,12 +97,16 @@ const messages: Readonly<Record<string, MetaNode>> = {
     'The agreed place where messages travel.',
     {
       address: { type: 'string', minLength: 1, description: 'Topic, subject or queue.' },
-      key: ref('path', 'Path into the data; its value is the partition key.'),
+      key: ref('path', 'Path into the data; its value is the partition key. Default: no key.'),
       ordering: {
         enum: ['none', 'per-key', 'per-channel'],
-        description: 'Default: per-key where a key is given, else none.',
+        description:
+          'Which messages keep their order. Default: per-key where a key is given, else none.',
       },
-      retention: ref('duration', 'How long messages stay readable after they were handled.'),
+      retention: ref(
+        'duration',
+        'How long messages stay readable after they were handled. Default: for ever.',
+      ),
       shared: {
         type: 'boolean',
         description: 'Another channel may use the same address.',
@@ -214,7 +168,11 @@ const parties: Readonly<Record<string, MetaNode>> = {
   consumer: closed(
     'A service or agent that depends on this contract.',
     {
-      kind: { enum: ['service', 'agent'], default: 'service' },
+      kind: {
+        enum: ['service', 'agent'],
+        description: 'A program, or an AI agent.',
+        default: 'service',
+      },
       owner: ref('owner'),
       accepts: ref('range', 'Contract versions that it is deployed for.'),
       since: ref('version', 'The version this entry was written against.'),
@@ -267,12 +225,26 @@ const policies: Readonly<Record<string, MetaNode>> = {
       default: 5,
     },
     base: ref('duration', 'Wait before the second attempt. Default 1s.'),
-    factor: { type: 'number', minimum: 1, maximum: 100, default: 2 },
-    cap: ref('duration', 'Longest wait. Default 5m.'),
-    jitter: { enum: ['full', 'none'], default: 'full' },
+    factor: {
+      type: 'number',
+      minimum: 1,
+      maximum: 100,
+      description: 'Each wait is this many times the one before.',
+      default: 2,
+    },
+    cap: ref('duration', 'Longest wait. Default 5m, or base where that is longer.'),
+    jitter: {
+      enum: ['full', 'none'],
+      description: 'full: a random wait between nothing and the one computed.',
+      default: 'full',
+    },
   }),
   deadLetter: closed('What happens to a message that gave up.', {
-    address: { type: 'string', minLength: 1, description: 'Default: `<address>.<consumer>.dlq`.' },
+    address: {
+      type: 'string',
+      minLength: 1,
+      description: 'Where they are kept. Default: `<address of the channel>.<consumer>.dlq`.',
+    },
     retention: ref('duration', 'How long dead letters are kept. Default 30d.'),
     owner: text('Who looks after them.'),
     onDead: {
@@ -288,33 +260,38 @@ const policies: Readonly<Record<string, MetaNode>> = {
   }),
   consumerSla: closed('What this consumer promises.', {
     processing: closed('How long handling takes, by percentile.', {
-      p50: ref('duration'),
-      p90: ref('duration'),
-      p95: ref('duration'),
-      p99: ref('duration'),
-      p999: ref('duration'),
+      p50: ref('duration', 'Half of the messages are handled within this time.'),
+      p90: ref('duration', '90 of 100 messages.'),
+      p95: ref('duration', '95 of 100 messages.'),
+      p99: ref('duration', '99 of 100 messages.'),
+      p999: ref('duration', '999 of 1000 messages.'),
     }),
-    lag: closed('How far it may fall behind.', { max: ref('duration') }, ['max']),
+    lag: closed(
+      'How far it may fall behind.',
+      { max: ref('duration', 'Age of the oldest message that waits.') },
+      ['max'],
+    ),
   }),
   waiver: closed(
     'Lets one rule pass, with a reason, a name and an end.',
     {
-      rule: { enum: gateRules },
+      rule: { enum: gateRules, description: 'The rule that may be broken.' },
       at: text('The place it is about.'),
       reason: text('Why.'),
       approvedBy: text('The consumer or person who agreed.'),
-      expires: ref('date'),
+      expires: ref('date', 'The last day on which it counts.'),
     },
     ['rule', 'reason', 'approvedBy', 'expires'],
   ),
   review: closed(
     'A consumer has read this contract. Voided by a later edit.',
     {
-      consumer: ref('name'),
+      consumer: ref('name', 'The consumer for which it was read.'),
       by: text('Who read it.'),
-      at: ref('date'),
+      at: ref('date', 'When it was read.'),
       digest: {
         title: 'a digest such as `sha256:…`, as `treaty contract show` prints it',
+        description: 'What was read: the digest of the contract without its reviews.',
         type: 'string',
         pattern: '^sha256:[0-9a-f]{64}$',
       },
@@ -326,15 +303,24 @@ const policies: Readonly<Record<string, MetaNode>> = {
 const pattern: MetaNode = {
   title: 'a pattern: a style, or `{ style, timing, initiative }`',
   description:
-    'How the parties talk. A style alone means asynchronous and pushed; request-reply is synchronous.',
+    'How the parties talk. A style alone means asynchronous and pushed; request-reply is synchronous. Default pub-sub.',
   anyOf: [
     { enum: ['pub-sub', 'request-reply', 'fire-and-forget', 'batch', 'stream'], type: 'string' },
     closed(
       'Style, timing and initiative.',
       {
-        style: { enum: ['pub-sub', 'request-reply', 'fire-and-forget', 'batch', 'stream'] },
-        timing: { enum: ['sync', 'async'] },
-        initiative: { enum: ['push', 'pull'] },
+        style: {
+          enum: ['pub-sub', 'request-reply', 'fire-and-forget', 'batch', 'stream'],
+          description: 'Who talks to whom, and whether an answer is expected.',
+        },
+        timing: {
+          enum: ['sync', 'async'],
+          description: 'Whether the sender waits. Default async; sync for request-reply.',
+        },
+        initiative: {
+          enum: ['push', 'pull'],
+          description: 'Whether messages are brought or fetched. Default push.',
+        },
       },
       ['style'],
     ),
@@ -344,6 +330,8 @@ const pattern: MetaNode = {
 const evolution = closed('Versioning strategy.', {
   policy: {
     enum: ['strict', 'evolvable', 'confluent-strict', 'confluent-lenient'],
+    description:
+      'Which changes of a schema are breaking. evolvable: readers take fields that they do not know; strict: schemas count as written; the others judge as the Confluent registry does.',
     default: 'evolvable',
   },
   mode: {
@@ -356,16 +344,19 @@ const evolution = closed('Versioning strategy.', {
       'full-transitive',
       'none',
     ],
+    description:
+      'Which histories count: backward, new readers of kept messages; forward, old readers of new messages; full, both; transitive, all earlier versions and not the last alone.',
     default: 'full-transitive',
   },
   upcast: {
     type: 'array',
+    description: 'How data of older major versions is turned into data of newer ones.',
     items: closed(
       'Turns data of an older version into data of a newer one.',
       {
-        event: ref('name'),
-        from: ref('range'),
-        to: ref('range'),
+        event: ref('name', 'The event whose data it turns.'),
+        from: ref('range', 'Versions that it reads.'),
+        to: ref('range', 'Versions that it writes.'),
         jsonata: text('JSONata over the data.'),
       },
       ['event', 'from', 'to', 'jsonata'],
@@ -374,24 +365,38 @@ const evolution = closed('Versioning strategy.', {
 })
 
 const sla = closed('What the contract promises.', {
-  delivery: { enum: ['at-most-once', 'at-least-once', 'effect-once'] },
+  delivery: {
+    enum: ['at-most-once', 'at-least-once', 'effect-once'],
+    description: 'How often a consumer gets a message; effect-once names its mechanism.',
+  },
   mechanism: text('How effect-once comes about: `inbox`, `transaction`, or a sentence.'),
   latency: closed(
     'From publishing to the end of handling.',
     {
-      percentile: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
-      within: ref('duration'),
+      percentile: {
+        type: 'number',
+        exclusiveMinimum: 0,
+        maximum: 100,
+        description: 'Share of the messages, in percent.',
+      },
+      within: ref('duration', 'The time that this share keeps to.'),
     },
     ['percentile', 'within'],
   ),
   availability: closed(
     'Share of time, or of calls, that succeeds.',
-    { target: ref('percent'), window: ref('duration') },
+    {
+      target: ref('percent', 'The share that succeeds.'),
+      window: ref('duration', 'The time over which it is counted.'),
+    },
     ['target', 'window'],
   ),
 })
 
-/** The meta-schema of contract files, draft 2020-12. */
+/**
+ * The JSON Schema of the contract file, draft 2020-12: what editors complete with (`treaty.schema.json`) and what the
+ * loader checks with, one and the same value.
+ */
 export const metaSchema: MetaNode & {
   readonly $schema: string
   readonly $id: string
@@ -407,7 +412,11 @@ export const metaSchema: MetaNode & {
     treaty: { const: 1, description: 'Version of this file format.' },
     id: ref('name', 'Identifies the contract, for example `shop.orders`.'),
     version: ref('version', 'Semantic version of the contract.'),
-    status: { enum: ['draft', 'active', 'deprecated'], default: 'active' },
+    status: {
+      enum: ['draft', 'active', 'deprecated'],
+      description: 'A draft may still lack producers, consumers and an owner.',
+      default: 'active',
+    },
     purpose: text('What the contract is for, in a sentence.'),
     design: text('The design document it came from: a path or URL.'),
     owner: ref('owner'),
@@ -432,10 +441,23 @@ export const metaSchema: MetaNode & {
     consumers: mapOf('Services and agents that depend on this contract.', ref('consumer')),
     sla,
     gate: closed('What stops a release, computed from evidence.', {
-      block: { type: 'array', items: { enum: gateRules } },
-      waivers: { type: 'array', items: ref('waiver') },
+      block: {
+        type: 'array',
+        items: { enum: gateRules },
+        description:
+          'Rules that must hold. Default: breaking-change, consumer-impact, invalid-example, unknown-verdict, missing-error-handling.',
+      },
+      waivers: {
+        type: 'array',
+        items: ref('waiver'),
+        description: 'Exceptions, each with a reason, a name and an end.',
+      },
     }),
-    reviews: { type: 'array', items: ref('review') },
+    reviews: {
+      type: 'array',
+      items: ref('review'),
+      description: 'Who has read this contract, for a consumer.',
+    },
   },
   additionalProperties: false,
   $defs: { ...scalars, ...schemas, ...messages, ...parties, ...policies },

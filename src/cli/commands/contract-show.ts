@@ -6,7 +6,9 @@ import { contractById, projectContracts } from '../project.ts'
 import type { Style } from '../style.ts'
 import { renderTable } from '../table.ts'
 
-type Data = { readonly contracts: readonly Summary[] } | { readonly contract: Contract }
+type Data =
+  | { readonly contracts: readonly Summary[] }
+  | { readonly contract: Contract; readonly digest: string }
 interface Summary {
   readonly id: string
   readonly version: string
@@ -23,7 +25,12 @@ export const contractShow: Command<CommandTable['contract show'], Data> = {
     const contracts = await projectContracts(context)
     if (id !== undefined) {
       const contract = contractById(contracts, id)
-      return { data: { contract }, toText: (style) => contractText(contract, style) }
+      const { contractDigest } = await import('../../contracts/index.ts')
+      const digest = contractDigest(contract)
+      return {
+        data: { contract, digest },
+        toText: (style) => contractText(contract, digest, style),
+      }
     }
     const list = contracts.map(summaryOf)
     return { data: { contracts: list }, toText: (style) => listText(list, style) }
@@ -61,7 +68,7 @@ function listText(list: readonly Summary[], style: Style): string {
   )
 }
 
-function contractText(contract: Contract, style: Style): string {
+function contractText(contract: Contract, digest: string, style: Style): string {
   const { owner, pattern } = contract
   const head = [
     `${style.bold(`${contract.id} ${contract.version}`)}  ${contract.status}`,
@@ -72,6 +79,7 @@ function contractText(contract: Contract, style: Style): string {
       `envelope ${contract.envelope}`,
       `policy ${contract.evolution.policy}, ${contract.evolution.mode}`,
     ].join(' · '),
+    style.dim(digest),
   ].join('\n')
   const events = Object.values(contract.events).map((event) => {
     const channel = contract.channels[event.channel]
