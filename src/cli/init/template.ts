@@ -142,7 +142,7 @@ type OrderPlaced = Contracts['events']['order.placed']
 /** Creates one invoice per order. What is thrown here is tried again, as the contract says. */
 const invoice: Handler<OrderPlaced> = (message, context) => {
   const { orderId, total } = message.data
-  console.log(\`invoice for \${orderId}: \${total.amount / 100} \${total.currency} (attempt \${context.attempt})\`)
+  console.log(\`invoice for \${orderId}: \${(total.amount / 100).toFixed(2)} \${total.currency} (attempt \${context.attempt})\`)
 }
 
 /** Consumer → event → handler. treaty dev and treaty start run them. */
