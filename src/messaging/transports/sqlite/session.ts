@@ -185,7 +185,7 @@ function createEngine(options: SessionOptions): Engine {
 function leasesLost(count: number): TreatyError {
   return new TreatyError(
     'LEASES_LOST',
-    `${count} deliveries were handed to others because this process was silent for longer than its lease`,
+    `${count === 1 ? '1 delivery was' : `${count} deliveries were`} handed to others because this process was silent for longer than its lease`,
     { hint: 'Keep handlers from blocking the event loop, or raise leaseMs.', details: { count } },
   )
 }
