@@ -14,6 +14,7 @@ export { commandFailure } from './request-reply.ts'
 export { retryDelayMs } from './retry-policy.ts'
 export { commandGroupName, groupName, topologyOf } from './topology.ts'
 export type {
+  BrokerInventory,
   BrowseQuery,
   Capabilities,
   ChannelTopology,
@@ -36,6 +37,7 @@ export type {
   SubscriptionSpec,
   Topology,
   TopologyDiff,
+  TopologySurplus,
   TransactionEffect,
   TransactionHandle,
   Transport,

@@ -42,6 +42,21 @@ export interface Transport {
   browse?(query: BrowseQuery): Promise<Page<StoredMessage>>
   /** True for each inbox key of the group that was completed before. Present where `transactions` is not `none`. */
   inboxSeen?(group: string, keys: readonly string[]): Promise<readonly boolean[]>
+  /**
+   * Everything of Treaty's that is on the broker, whichever contract it belongs to, for `treaty topology`: what no contract needs any
+   * more is decided above the port. Read only. Where the broker is shared with other programs, only what carries Treaty's own mark
+   * (a name that we give, a table of ours); groups that vanish with their connection are left out. Optional: without it, a
+   * plan says only what is missing or other than needed.
+   */
+  inventory?(): Promise<BrokerInventory>
+  /**
+   * Takes away what is named: subscriptions first, then groups (with what waits in them, counted as nothing), then channels (with their
+   * messages). Dead letters of a group stay until their retention ends where the broker keeps them apart. What is not there any more is no
+   * error, so that it can be tried again. Only ever called by `treaty topology apply --allow-delete`. Present where `inventory` is, or absent.
+   *
+   * @throws TOPOLOGY_IN_USE for a channel that another group still reads
+   */
+  remove?(surplus: TopologySurplus): Promise<void>
   /** Problems without a caller: a lost connection, a failed background commit. */
   onError(listener: (error: TreatyError) => void): void
 }
@@ -116,6 +131,31 @@ export interface TopologyDiff {
   readonly created: readonly string[]
   /** What is there but other than needed, in such a way that a promise would break. */
   readonly drift: readonly Finding[]
+}
+
+/** What is on a broker; see {@link Transport.inventory}. */
+export interface BrokerInventory {
+  readonly channels: readonly {
+    readonly address: string
+    /** Messages that it keeps, where the broker can say so cheaply. */
+    readonly messages?: number
+  }[]
+  readonly groups: readonly {
+    readonly name: string
+    /** The consumer's own name, where the broker keeps it: it tells `shop` + `orders.x` from `shop.orders` + `x`. */
+    readonly consumer?: string
+    readonly addresses: readonly string[]
+    /** Messages that are not finished: they go when the group is removed. */
+    readonly waiting?: number
+  }[]
+}
+/** What is to be taken away; see {@link Transport.remove}. */
+export interface TopologySurplus {
+  readonly subscriptions: readonly { readonly group: string; readonly address: string }[]
+  /** Names of groups. */
+  readonly groups: readonly string[]
+  /** Addresses of channels. */
+  readonly channels: readonly string[]
 }
 
 /** Priorities in order; the position is the level. */

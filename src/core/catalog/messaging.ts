@@ -171,6 +171,13 @@ export const messagingCodes = {
     meaning: 'A channel or group that the contracts need is not on the broker.',
     fix: "Open the bus with topology 'create' once.",
   },
+  TOPOLOGY_IN_USE: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning: 'A channel was to be taken away, and a group still reads it.',
+    fix: 'Remove the groups that read it first, or keep the channel.',
+  },
   TRANSPORT_NOT_CONNECTED: {
     exitCode: 6,
     status: 503,
