@@ -112,6 +112,11 @@ export interface GroupTopology {
     readonly address: string
     /** Message types that are handed out; others count as skipped. `*`: all. */
     readonly types: readonly string[] | '*'
+    /**
+     * Where other programs write to the channel too: only these count as skipped, and a type that is in neither list is handed out, so
+     * that it dies as UNKNOWN_EVENT instead of vanishing. Absent: all others count as skipped.
+     */
+    readonly ignored?: readonly string[]
   }[]
   /** Where a group that is new begins; only what is still kept can be read. */
   readonly start: 'earliest' | 'latest'
