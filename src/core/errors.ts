@@ -1,4 +1,5 @@
 import { agentCodes } from './catalog/agents.ts'
+import { brokerCodes } from './catalog/broker.ts'
 import { cliCodes } from './catalog/cli.ts'
 import { contractFileCodes } from './catalog/contract-files.ts'
 import { contractCodes } from './catalog/contracts.ts'
@@ -27,6 +28,7 @@ export const errorCatalog = {
   ...evolutionCodes,
   ...exchangeCodes,
   ...httpCodes,
+  ...brokerCodes,
   ...messagingCodes,
   ...registryCodes,
   ...serverCodes,

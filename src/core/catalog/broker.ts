@@ -1,0 +1,74 @@
+import type { CatalogEntry } from './entry.ts'
+
+/** Codes of brokers on the network. */
+export const brokerCodes = {
+  BROKER_UNREACHABLE: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'The broker cannot be reached: no such host, nothing listens there, or the connection was lost and has not come back.',
+    fix: 'Check host and port of the URL, and that the broker runs. Treaty goes on trying to connect by itself.',
+    example: 'treaty consume billing --transport kafka://localhost:1',
+  },
+  BROKER_ACCESS_DENIED: {
+    exitCode: 5,
+    status: 503,
+    retryable: false,
+    meaning: 'The broker refused the credentials, or they do not permit what was tried.',
+    fix: 'Check user, password or token (secret:// references are resolved first), and the permissions that the message names.',
+  },
+  BROKER_TLS_FAILED: {
+    exitCode: 6,
+    status: 503,
+    retryable: false,
+    meaning:
+      'The encrypted connection could not be made: the broker speaks no TLS there, only speaks TLS, or its certificate is not trusted.',
+    fix: 'Use the scheme that fits the port (kafka+ssl, tls, amqps, rediss), and name the authority with ?ca=FILE.',
+  },
+  BROKER_TOO_OLD: {
+    exitCode: 6,
+    status: 503,
+    retryable: false,
+    meaning: 'The broker is older than the oldest that can keep the promises.',
+    fix: 'Upgrade the broker to the version that the message names, or use another transport.',
+  },
+  BROKER_UNSAFE: {
+    exitCode: 5,
+    status: 409,
+    retryable: false,
+    meaning:
+      'A setting of the broker would lose messages that were acknowledged: no persistence, or an eviction policy.',
+    fix: 'Change the setting that the message names on the broker, then start again.',
+  },
+  BROKER_FULL: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'The broker takes no messages: its disk or memory is full, or an alarm blocks publishers.',
+    fix: 'Free space on the broker or raise its limit. Publishing is tried again by the caller; nothing that was acknowledged is lost.',
+  },
+  BROKER_READ_ONLY: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning: 'The server that answered is a replica that takes no writes.',
+    fix: 'Use the address of the primary.',
+  },
+  PUBLISH_UNCONFIRMED: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'The connection ended before the broker confirmed, so the message may or may not be there.',
+    fix: 'Publish again with the same id: consumers recognise the repeat by it.',
+  },
+  BROKER_URL_INVALID: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning: 'The URL of a broker has a part that cannot be read, or an option that is not known.',
+    fix: 'Write it as the message shows; docs/reference/transports.md has every option.',
+  },
+} as const satisfies Record<string, CatalogEntry>
