@@ -100,6 +100,28 @@ describe('parsing JSON', () => {
     expect(parseJson('{"a": {"a": ["a", "a"]}, "b": "a"}')).toHaveProperty('value')
   })
 
+  it('takes every JSON text, whatever colons and quotes are in its texts, and misses no key that is repeated', () => {
+    const anyObject = fc.dictionary(
+      fc.string({ unit: fc.constantFrom('a', ':', '"', '\\', ' ', '{', 'é') }),
+      fc.jsonValue({ maxDepth: 3 }),
+    )
+    fc.assert(
+      fc.property(anyObject, fc.constantFrom(0, 2, '\t'), (object, space) => {
+        expect(parseJson(JSON.stringify(object, null, space))).toEqual({
+          value: JSON.parse(JSON.stringify(object)),
+        })
+        const [key] = Object.keys(object)
+        if (key === undefined) return
+        const text = JSON.stringify({ around: object }, null, space)
+        const twice = text.replace(
+          /\{(\s*)/,
+          `{ ${JSON.stringify(key)} :0, ${JSON.stringify(key)}\n: 1,`,
+        )
+        expect(parseJson(twice)).toMatchObject({ finding: { code: 'JSON_DUPLICATE_KEY' } })
+      }),
+    )
+  })
+
   it('refuses a key that would reach the prototype', () => {
     const parsed = parseJson('{"a": {"__proto__": {"x": 1}}}')
     expect(parsed).toMatchObject({

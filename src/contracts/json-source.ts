@@ -183,6 +183,9 @@ export function parseJson(text: string, file?: string): ParsedJson {
       },
     }
   }
+  const keys = { count: 0 }
+  const problem = findUnsafe(value, [], keys)
+  if (!problem && countKeyColons(text) === keys.count) return { value }
   const duplicate = findDuplicate(text)
   if (duplicate) {
     return {
@@ -196,7 +199,6 @@ export function parseJson(text: string, file?: string): ParsedJson {
       },
     }
   }
-  const problem = findUnsafe(value, [])
   if (!problem) return { value }
   const isDeep = problem.code === 'JSON_TOO_DEEP'
   return {
@@ -212,6 +214,20 @@ export function parseJson(text: string, file?: string): ParsedJson {
       ...placeInJson(text, problem.path, 'key'),
     },
   }
+}
+
+/**
+ * Colons behind a quote: at least as many as the text has keys, for each key has one. Where a value has as many keys,
+ * no key was there twice, which is found out so without reading the text token by token.
+ */
+function countKeyColons(text: string): number {
+  let count = 0
+  for (let at = text.indexOf(':'); at >= 0; at = text.indexOf(':', at + 1)) {
+    let before = at - 1
+    while (text.charCodeAt(before) <= 0x20) before -= 1
+    if (text.charCodeAt(before) === 0x22) count += 1
+  }
+  return count
 }
 
 /** The first key that its object has had before. Only asked about valid JSON. */
@@ -242,15 +258,20 @@ interface Unsafe {
   readonly path: Path
 }
 
-/** Walks the keys of one value; the path is only built where something is found. */
-function findUnsafe(value: Json, path: (string | number)[]): Unsafe | undefined {
+/** Walks the keys of one value and counts those of objects; the path is only built where something is found. */
+function findUnsafe(
+  value: Json,
+  path: (string | number)[],
+  keys: { count: number },
+): Unsafe | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   if (path.length >= limits.depthMax) return { code: 'JSON_TOO_DEEP', path: [...path] }
   const isObject = isJsonObject(value)
   for (const key of Object.keys(value)) {
     if (isObject && key === '__proto__') return { code: 'KEY_FORBIDDEN', path: [...path, key] }
+    if (isObject) keys.count += 1
     path.push(key)
-    const found = findUnsafe((value as Record<string, Json>)[key] as Json, path)
+    const found = findUnsafe((value as Record<string, Json>)[key] as Json, path, keys)
     path.pop()
     if (found) return found
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { EventValidator, Message } from '../contracts/index.ts'
 import { decodeEnvelope, parseJson } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
@@ -88,7 +88,7 @@ function otherType(type: unknown, expected: string): Finding {
 /** An outsider's id as a message id: itself where it is a UUID, else one made from it, always the same. */
 export function messageIdOf(id: string, event: string): string {
   const isUuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(id)
-  return isUuid ? id : uuidFromDigest(createHash('sha256').update(`${event}\n${id}`).digest())
+  return isUuid ? id : uuidFromDigest(hash('sha256', `${event}\n${id}`, 'buffer'))
 }
 
 function messageOf(input: IngestInput, id: string, options: IngestOptions): Message {

@@ -18,7 +18,9 @@ export function recordFor(
   known: KnownEvent,
   how: { headers: Readonly<Record<string, string>>; rawBody?: Uint8Array; dedup: boolean },
 ): OutgoingRecord {
-  const wire = encodeEnvelope(message, known.contract.envelope)
+  // What travels as it came need not be written anew.
+  const head = how.rawBody === undefined ? message : { ...message, data: null }
+  const wire = encodeEnvelope(head, known.contract.envelope)
   const key =
     known.keyPath === undefined ? undefined : keyText(valueAt(message.data, known.keyPath))
   const priority = normalizePriority(message.metadata?.priority)

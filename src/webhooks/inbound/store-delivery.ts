@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Contract, MessageValidator } from '../../contracts/index.ts'
 import { createMessageValidator, encodeEnvelope, parseJson } from '../../contracts/index.ts'
 import type { Clock } from '../../core/clock.ts'
@@ -178,7 +178,7 @@ type Made = Bytes | { readonly findings: readonly Finding[] }
 
 /** One id for the same delivery of the same source, in each retry and in each process; of another source, another. */
 export function messageIdOf({ source, id }: Pick<InboundDelivery, 'source' | 'id'>): string {
-  return uuidFromDigest(createHash('sha256').update(`webhook\n${source}\n${id}`).digest())
+  return uuidFromDigest(hash('sha256', `webhook\n${source}\n${id}`, 'buffer'))
 }
 
 /** The provider's id where it is a UUID, so that both sides find the same; else the message's. */

@@ -135,13 +135,14 @@ function duplicateOf(
   const { topic, record } = sent
   const windowMs = record.dedupWindowMs
   if (windowMs === undefined || windowMs <= 0) return undefined
+  // One statement for what is new, which most is. The seq is that which it gets a moment later, in this same transaction.
+  const until = wholeMs(turn.now + windowMs)
+  const { changes } = engine.sql.writeDedup.run(topic.id, record.id, turn.nextSeq, until, turn.now)
+  if (changes !== 0) return undefined
   const known = engine.sql.readDedup.get(topic.id, record.id, turn.now) as unknown as
     | readonly [number]
     | undefined
-  if (known !== undefined) return known[0]
-  // The seq that it gets a moment later, in this same transaction.
-  engine.sql.writeDedup.run(topic.id, record.id, turn.nextSeq, wholeMs(turn.now + windowMs))
-  return undefined
+  return known?.[0]
 }
 
 /** Gives each group of the topic its delivery row. True: at least one has one. */

@@ -89,7 +89,7 @@ const texts = {
   readDedup: 'SELECT seq FROM bus_dedup WHERE topic = ? AND id = ? AND until > ?',
   writeDedup: `
     INSERT INTO bus_dedup (topic, id, seq, until) VALUES (?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET seq = excluded.seq, until = excluded.until`,
+    ON CONFLICT DO UPDATE SET seq = excluded.seq, until = excluded.until WHERE until <= ?`,
   hasReady: 'SELECT 1 FROM bus_delivery WHERE grp = ? AND state = 0 LIMIT 1',
 } as const
 
