@@ -131,6 +131,11 @@ export const webhookRows = {
     },
     options: {
       events: { kind: 'list', value: 'P,…', summary: 'Patterns of event types. Default #: all' },
+      filter: {
+        kind: 'text',
+        value: 'CEL',
+        summary: 'Only messages for which it is true: data.total > 100.0. Empty: none',
+      },
       url: { kind: 'text', value: 'URL', summary: 'Another URL, for update' },
       id: { kind: 'text', value: 'ID', summary: 'Id of a new endpoint. Default: a new one' },
       algorithm: {

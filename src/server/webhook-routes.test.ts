@@ -106,7 +106,7 @@ describe('the management of webhooks', () => {
     })
     expect(
       await call('POST', '/endpoints', { url: 'https://a.example/', filter: 'x' }),
-    ).toMatchObject({ status: 400, body: { code: 'WEBHOOK_FILTER_UNSUPPORTED' } })
+    ).toMatchObject({ status: 400, body: { code: 'WEBHOOK_FILTER_INVALID' } })
     expect((await call('GET', '/messages/none')).status).toBe(404)
   })
 

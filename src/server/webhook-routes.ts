@@ -18,6 +18,9 @@ const endpointProperties = {
   order: { enum: ['none', 'key', 'fifo'] },
   onExhausted: { enum: ['skip', 'stop'] },
   description: text,
+  filter: { type: 'string', maxLength: 4000 },
+  schedule: { type: 'array', maxItems: 100, items: { type: 'integer', minimum: 0 } },
+  timeoutMs: { type: 'integer', minimum: 1, maximum: 3_600_000 },
 } as const
 
 export interface WebhookRoutes {
@@ -65,7 +68,6 @@ function registerEndpoints(app: FastifyInstance, sender: Sender): void {
             ...endpointProperties,
             id: text,
             secret: text,
-            filter: text,
             algorithm: { enum: ['hmac-sha256', 'ed25519'] },
           },
         },

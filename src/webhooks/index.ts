@@ -22,20 +22,21 @@ export type { SourceLimits, SourceOptions } from './inbound/source.ts'
 export type { EgressOptions } from './outbound/egress.ts'
 export type { Endpoint, EndpointOptions, EndpointStatus } from './outbound/endpoint.ts'
 export { matchesType } from './outbound/event-types.ts'
+export { filterFindings } from './outbound/filter.ts'
 export type { DisableOptions } from './outbound/health.ts'
 export type { Post, PostRequest, PostResult } from './outbound/post.ts'
 export { type CatalogueEntry, webhookCatalogue } from './outbound/receiver-catalogue.ts'
 export { scheduleDefault } from './outbound/schedule.ts'
 export { newSecret } from './outbound/sealing.ts'
-export {
-  createSender,
-  type Sender,
-  type SenderOptions,
-  type SenderStats,
-  type SendOptions,
-  type Sent,
-} from './outbound/sender.ts'
+export { createSender } from './outbound/sender.ts'
 export type { Attempt, AttemptOutcome, SenderEvent } from './outbound/sender-events.ts'
+export type {
+  Sender,
+  SenderOptions,
+  SenderStats,
+  SendOptions,
+  Sent,
+} from './outbound/sender-options.ts'
 export type { Proof } from './outbound/verification.ts'
 export type {
   HmacScheme,

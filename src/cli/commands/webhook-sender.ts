@@ -148,8 +148,10 @@ function add(sender: Sender, args: EndpointArguments, url: string): Promise<Show
   })
 }
 
-function changesOf({ events, url, order, throttle, concurrency, description }: EndpointArguments) {
+function changesOf(args: EndpointArguments) {
+  const { events, url, filter, order, throttle, concurrency, description } = args
   return {
+    ...(filter === undefined ? {} : { filter }),
     ...(events === undefined ? {} : { events }),
     ...(url === undefined ? {} : { url }),
     ...(order === undefined ? {} : { order: order as Endpoint['order'] }),
@@ -188,13 +190,16 @@ function shown(endpoint: Shown): CommandResult {
 
 function endpointsText(items: readonly Endpoint[], style: Style): string {
   if (items.length === 0) return 'there are no endpoints'
-  const rows = items.map(({ id, status, disabledReason, events, url }) => [
+  const hasFilter = items.some(({ filter }) => filter !== undefined)
+  const rows = items.map(({ id, status, disabledReason, events, filter, url }) => [
     id,
     disabledReason === undefined ? status : `${status} (${disabledReason})`,
     events.join(','),
+    ...(hasFilter ? [filter ?? ''] : []),
     url,
   ])
-  return renderTable(['endpoint', 'state', 'events', 'url'], rows, style)
+  const head = ['endpoint', 'state', 'events', ...(hasFilter ? ['filter'] : []), 'url']
+  return renderTable(head, rows, style)
 }
 
 function attemptsText(items: readonly Attempt[], style: Style): string {

@@ -49,12 +49,15 @@ export const webhookCodes = {
       'The URL of an endpoint may not be called: no https, a port that is not allowed, or an address that not everybody can reach.',
     fix: 'Use a public https URL, or allow private networks by the egress option where that is meant.',
   },
-  WEBHOOK_FILTER_UNSUPPORTED: {
+  WEBHOOK_FILTER_INVALID: {
     exitCode: 2,
     status: 400,
     retryable: false,
-    meaning: 'An endpoint was given a filter in CEL, for which no evaluator is built in yet.',
-    fix: 'Subscribe by patterns of event types, such as order.* or #.',
+    meaning:
+      'The filter of an endpoint is no condition in CEL: it does not parse, names what there is not, or gives no truth value.',
+    fix: 'Correct the expression at the character that the message names.',
+    example:
+      "treaty webhook endpoint add https://partner.example/hooks --filter 'data.total > 100.0'",
   },
   WEBHOOK_SECRET_UNREADABLE: {
     exitCode: 6,

@@ -9,11 +9,12 @@ import {
   type EndpointOptions,
   type EndpointRecord,
   type EndpointStatus,
+  fieldsOf,
   secretsAt,
   viewOf,
 } from './endpoint.ts'
-import { matchesType } from './event-types.ts'
 import { newSecret, type SecretBox } from './sealing.ts'
+import { isSubscribed } from './selection.ts'
 import type { SenderRecords } from './sender-records.ts'
 
 export interface DirectoryOptions {
@@ -30,6 +31,8 @@ export interface DirectoryOptions {
   readonly onChange: (id: string) => Promise<void>
 }
 
+/** Why an endpoint is disabled that its manager names no more. */
+export const withdrawn = 'withdrawn'
 /** Milliseconds for which what other processes changed may go unnoticed. */
 const staleMs = 1000
 
@@ -38,7 +41,7 @@ export class Directory {
   readonly #options: DirectoryOptions
   readonly #nextId: () => string
   #byId = new Map<string, EndpointRecord>()
-  #byType = new Map<string, readonly string[]>()
+  #byType = new Map<string, readonly EndpointRecord[]>()
   #version = -1
   #checkedAt = Number.NEGATIVE_INFINITY
   #refreshing: Promise<void> | undefined
@@ -48,7 +51,7 @@ export class Directory {
     this.#nextId = createIdSource(options.clock)
   }
 
-  /** @throws OPTION_INVALID · WEBHOOK_EGRESS_DENIED · WEBHOOK_FILTER_UNSUPPORTED · WEBHOOK_ENDPOINT_EXISTS */
+  /** @throws OPTION_INVALID · WEBHOOK_EGRESS_DENIED · WEBHOOK_FILTER_INVALID · WEBHOOK_ENDPOINT_EXISTS */
   async add(options: EndpointOptions): Promise<Endpoint & { readonly secret: string }> {
     checkEndpoint(options)
     await this.#checkUrl(options.url)
@@ -60,20 +63,12 @@ export class Directory {
       })
     }
     const secret = options.secret ?? newSecret(options.algorithm ?? 'hmac-sha256')
-    const { throttlePerSecond, description } = options
     const record: EndpointRecord = {
       id: options.id ?? `ep_${this.#nextId()}`,
-      url: options.url,
-      events: options.events ?? ['#'],
+      ...fieldsOf(options),
       status: startsAs,
-      headers: options.headers ?? {},
-      concurrency: options.concurrency ?? 10,
-      order: options.order ?? 'none',
-      onExhausted: options.onExhausted ?? 'skip',
       createdAt: clock.now(),
       secrets: [{ secret: box.seal(secret) }],
-      ...(throttlePerSecond === undefined ? {} : { throttlePerSecond }),
-      ...(description === undefined ? {} : { description }),
     }
     if (!(await records.putEndpoint(record, 0))) {
       throw new TreatyError(
@@ -86,6 +81,29 @@ export class Directory {
     }
     await this.#changed(record.id)
     return { ...viewOf(record, clock.now()), secret }
+  }
+
+  /** Adds the endpoint, or makes it what the options say; a new secret begins an overlap. @throws as adding does */
+  async put(options: EndpointOptions & { readonly id: string }): Promise<Endpoint> {
+    const { id, secret } = options
+    if (!(await this.#options.records.endpoint(id))) {
+      const { secret: _secret, ...added } = await this.add(options)
+      return added
+    }
+    checkEndpoint(options)
+    await this.#checkUrl(options.url)
+    const put = await this.#modify(id, (record) => {
+      const { status, disabledReason, createdAt, secrets } = record
+      const isWithdrawn = disabledReason === withdrawn
+      const next = { id, ...fieldsOf(options), createdAt, secrets }
+      const standing = this.#standing({ url: options.url, before: record.url, status })
+      return isWithdrawn || disabledReason === undefined
+        ? { ...next, status: isWithdrawn ? this.#options.startsAs : standing }
+        : { ...next, status: standing, disabledReason }
+    })
+    if (secret === undefined || this.#isPresentSecret(id, secret)) return put
+    await this.rotate(id, secret)
+    return (await this.get(id)) ?? put
   }
 
   async list(): Promise<readonly Endpoint[]> {
@@ -106,15 +124,27 @@ export class Directory {
   ): Promise<Endpoint> {
     checkEndpoint(change)
     if (change.url !== undefined) await this.#checkUrl(change.url)
+    return this.#modify(id, (record) => {
+      const next: EndpointRecord = {
+        ...record,
+        ...(change as Partial<EndpointRecord>),
+        status: this.#standing({ ...record, url: change.url ?? record.url, before: record.url }),
+      }
+      if (next.filter !== '') return next
+      const { filter: _none, ...unfiltered } = next
+      return unfiltered
+    })
+  }
+
+  /** Another URL has proved nothing yet. */
+  #standing(at: { url: string; before: string; status: EndpointStatus }): EndpointStatus {
     const { startsAs } = this.#options
-    return this.#modify(id, (record) => ({
-      ...record,
-      ...(change as Partial<EndpointRecord>),
-      // Another URL has proved nothing yet.
-      ...(change.url !== undefined && change.url !== record.url && startsAs === 'unverified'
-        ? { status: startsAs }
-        : {}),
-    }))
+    return at.url !== at.before && startsAs === 'unverified' ? startsAs : at.status
+  }
+
+  #isPresentSecret(id: string, secret: string): boolean {
+    const [present] = this.#byId.get(id)?.secrets ?? []
+    return present !== undefined && this.#options.box.open(present.secret) === secret
   }
 
   async setStatus(id: string, status: EndpointStatus, reason?: string): Promise<Endpoint> {
@@ -159,13 +189,13 @@ export class Directory {
     return this.#byId.get(id)
   }
 
-  /** Ids of the active endpoints that subscribe to a type. */
-  subscribers(type: string): readonly string[] {
+  /** The active endpoints that subscribe to a type, whatever their filters say. */
+  subscribers(type: string): readonly EndpointRecord[] {
     const cached = this.#byType.get(type)
     if (cached) return cached
-    const found = [...this.#byId.values()]
-      .filter(({ status, events }) => status === 'active' && isSubscribed(events, type))
-      .map(({ id }) => id)
+    const found = [...this.#byId.values()].filter(
+      ({ status, events }) => status === 'active' && isSubscribed(events, type),
+    )
     if (this.#byType.size > 10_000) this.#byType.clear()
     this.#byType.set(type, found)
     return found
@@ -201,6 +231,7 @@ export class Directory {
       const present = await records.endpoint(id)
       if (!present) throw endpointNotFound(id)
       const next = change(present.value)
+      if (JSON.stringify(next) === JSON.stringify(present.value)) return viewOf(next, clock.now())
       if (!(await records.putEndpoint(next, present.revision))) continue
       await this.#changed(id)
       return viewOf(next, clock.now())
@@ -211,10 +242,6 @@ export class Directory {
     await this.refresh(true)
     await this.#options.onChange(id)
   }
-}
-
-export function isSubscribed(patterns: readonly string[], type: string): boolean {
-  return patterns.some((pattern) => matchesType(pattern, type))
 }
 
 export function endpointNotFound(id: string): TreatyError {

@@ -26,6 +26,7 @@ export interface DispatcherOptions {
   readonly schedule: readonly number[]
   readonly jitter: number
   readonly timeoutMs: number
+  readonly overloadDelayMs: number
   /** Deliveries at work in this process. */
   readonly concurrency: number
   readonly disable: DisableOptions
@@ -344,23 +345,25 @@ export class Dispatcher {
         ...record.headers,
         'content-type': message.contentType,
         'user-agent': userAgent,
+        ...traceOf(message),
         ...signed,
       },
       body: rawBody,
-      timeoutMs,
+      timeoutMs: record.timeoutMs ?? timeoutMs,
       signal: this.#aborting.signal,
     })
   }
 
   async #settle(done: Settled): Promise<void> {
-    const { clock, records, random, schedule, jitter } = this.#options
+    const { clock, records, random, jitter, overloadDelayMs } = this.#options
     const { record, state, row, message, result, at, elapsedMs } = done
     const attemptNumber = row.attempts + 1
     const judged = judgeResult(attemptNumber, result, {
       now: clock.now(),
-      schedule,
+      schedule: record.schedule ?? this.#options.schedule,
       jitter,
       random,
+      overloadDelayMs,
     })
     const { outcome, delayMs, pauseMs } = judged
     const nextAt = delayMs === undefined ? undefined : clock.now() + delayMs
@@ -474,6 +477,13 @@ interface Settled {
   readonly result: PostResult
   readonly at: number
   readonly elapsedMs: number
+}
+
+/** The trace goes on at the receiver. @see W3C Trace Context */
+function traceOf({ metadata }: StoredMessage): Record<string, string> {
+  const traceparent = metadata?.traceparent
+  const isOne = typeof traceparent === 'string' && /^[\da-f]{2}(-[\da-f]+){3}$/.test(traceparent)
+  return isOne ? { traceparent } : {}
 }
 
 /** What of an endpoint needs a new lane when it changes. */

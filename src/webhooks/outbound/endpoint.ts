@@ -2,13 +2,17 @@ import { TreatyError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import { signingKey, symmetricKey } from '../keys.ts'
 import { isPattern } from './event-types.ts'
+import { compileFilter } from './filter.ts'
 
 /** What a target is asked to be. */
 export interface EndpointOptions {
   readonly url: string
   /** Patterns of event types: `order.placed`, `order.*`, `#`. Default all. */
   readonly events?: readonly string[]
-  /** A condition in CEL; refused, for no evaluator is built in yet. */
+  /**
+   * A condition in CEL over `event`, `id`, `data`, `key`, `source`, `timestamp`, `correlationId` and `metadata`, such as
+   * `data.total > 100.0`: only messages for which it is true. One that fails on a message is told in the delivery log. Empty: none.
+   */
   readonly filter?: string
   /** Default: a new one. */
   readonly id?: string
@@ -26,6 +30,12 @@ export interface EndpointOptions {
   /** What an ordered endpoint does with a message whose attempts are spent. Default `skip`. */
   readonly onExhausted?: 'skip' | 'stop'
   readonly description?: string
+  /** Milliseconds before each attempt after the first. Default: the sender's. */
+  readonly schedule?: readonly number[]
+  /** Milliseconds for one attempt. Default: the sender's. */
+  readonly timeoutMs?: number
+  /** Who looks after it, where that is a program: `configuration`. */
+  readonly managedBy?: string
 }
 
 export type EndpointStatus = 'active' | 'disabled' | 'unverified'
@@ -35,8 +45,9 @@ export interface Endpoint {
   readonly id: string
   readonly url: string
   readonly events: readonly string[]
+  readonly filter?: string
   readonly status: EndpointStatus
-  /** Why it is disabled: `gone`, `failing`, `stopped`, or what somebody said. */
+  /** Why it is disabled: `gone`, `failing`, `stopped`, `slow filter`, `withdrawn`, or what somebody said. */
   readonly disabledReason?: string
   readonly headers: Readonly<Record<string, string>>
   readonly throttlePerSecond?: number
@@ -44,6 +55,9 @@ export interface Endpoint {
   readonly order: 'none' | 'key' | 'fifo'
   readonly onExhausted: 'skip' | 'stop'
   readonly description?: string
+  readonly schedule?: readonly number[]
+  readonly timeoutMs?: number
+  readonly managedBy?: string
   readonly createdAt: number
   /** Secrets that sign now: more than one while a secret is changed. */
   readonly secretsInUse: number
@@ -63,14 +77,13 @@ export interface EndpointSecret {
 const reservedHeaders =
   /^(webhook-.*|svix-.*|content-length|content-type|host|connection|transfer-encoding|te|trailer|upgrade|expect|keep-alive|proxy-.*)$/i
 
-/** @throws OPTION_INVALID · WEBHOOK_FILTER_UNSUPPORTED */
+/** Longest schedule. */
+const attemptsMost = 100
+
+/** @throws OPTION_INVALID · WEBHOOK_FILTER_INVALID */
 export function checkEndpoint(options: Partial<EndpointOptions>): void {
-  const { id, events, filter, headers = {}, concurrency, throttlePerSecond, secret } = options
-  if (filter !== undefined) {
-    throw new TreatyError('WEBHOOK_FILTER_UNSUPPORTED', 'filters in CEL cannot be evaluated yet', {
-      hint: 'Subscribe by patterns of event types, such as order.*',
-    })
-  }
+  const { id, events, filter, headers = {}, secret } = options
+  if (filter !== undefined && filter !== '') compileFilter(filter)
   if (id !== undefined && !/^[\w-]{1,64}$/.test(id)) {
     throw invalid(`"${id}" is no id for an endpoint`, 'Use up to 64 letters, digits, _ and -.')
   }
@@ -80,14 +93,27 @@ export function checkEndpoint(options: Partial<EndpointOptions>): void {
     }
   }
   for (const [name, value] of Object.entries(headers)) {
-    if (
-      reservedHeaders.test(name) ||
-      !/^[\w-]{1,100}$/.test(name) ||
-      !/^[\x20-\x7e]{0,1000}$/.test(value)
-    ) {
+    if (!isOwnHeader(name) || !/^[\x20-\x7e]{0,1000}$/.test(value)) {
       throw invalid(`the header ${name} cannot be set for an endpoint`, 'Choose another name.')
     }
   }
+  checkPace(options)
+  if (secret !== undefined && !signingKey(secret) && !symmetricKey(secret)) {
+    throw invalid('the secret is neither whsec_, whsk_ nor base64', 'Leave it out for a new one.')
+  }
+}
+
+/** True for a header that an endpoint may be given: not one that the protocol uses itself. */
+export function isOwnHeader(name: string): boolean {
+  return /^[\w-]{1,100}$/.test(name) && !reservedHeaders.test(name)
+}
+
+function checkPace({
+  concurrency,
+  throttlePerSecond,
+  schedule,
+  timeoutMs,
+}: Partial<EndpointOptions>): void {
   if (concurrency !== undefined && !(concurrency >= 1 && concurrency <= 1000)) {
     throw invalid(
       `concurrency is ${concurrency}, expected 1 to 1000`,
@@ -97,8 +123,17 @@ export function checkEndpoint(options: Partial<EndpointOptions>): void {
   if (throttlePerSecond !== undefined && !(throttlePerSecond > 0)) {
     throw invalid(`throttlePerSecond is ${throttlePerSecond}`, 'Give a number greater than 0.')
   }
-  if (secret !== undefined && !signingKey(secret) && !symmetricKey(secret)) {
-    throw invalid('the secret is neither whsec_, whsk_ nor base64', 'Leave it out for a new one.')
+  if (
+    schedule !== undefined &&
+    (schedule.length > attemptsMost || schedule.some((delay) => !(delay >= 0)))
+  ) {
+    throw invalid(
+      `the schedule is no list of at most ${attemptsMost} delays`,
+      'Give milliseconds before each attempt after the first.',
+    )
+  }
+  if (timeoutMs !== undefined && !(timeoutMs >= 1)) {
+    throw invalid(`timeoutMs is ${timeoutMs}`, 'Give milliseconds, 1 or more.')
   }
 }
 
@@ -117,6 +152,25 @@ export function asJson(record: object): JsonObject {
 /** The secrets that sign at `now`, the present one first. */
 export function secretsAt({ secrets }: EndpointRecord, now: number): readonly EndpointSecret[] {
   return secrets.filter(({ until }) => until === undefined || until > now)
+}
+
+/** What the options make of an endpoint, with the defaults. */
+export function fieldsOf(options: EndpointOptions) {
+  const { filter, throttlePerSecond, description, schedule, timeoutMs, managedBy } = options
+  return {
+    url: options.url,
+    events: options.events ?? ['#'],
+    headers: options.headers ?? {},
+    concurrency: options.concurrency ?? 10,
+    order: options.order ?? ('none' as const),
+    onExhausted: options.onExhausted ?? ('skip' as const),
+    ...(filter === undefined || filter === '' ? {} : { filter }),
+    ...(throttlePerSecond === undefined ? {} : { throttlePerSecond }),
+    ...(description === undefined ? {} : { description }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(managedBy === undefined ? {} : { managedBy }),
+  }
 }
 
 export function viewOf(record: EndpointRecord, now: number): Endpoint {

@@ -1,8 +1,9 @@
 import type { Clock } from '../../core/clock.ts'
 import { openStore, type Store } from '../../store/index.ts'
 import type { Post, PostRequest, PostResult } from './post.ts'
-import { createSender, type Sender, type SenderOptions } from './sender.ts'
+import { createSender } from './sender.ts'
 import type { SenderEvent } from './sender-events.ts'
+import type { Sender, SenderOptions } from './sender-options.ts'
 
 // Senders over endpoints that exist in memory only.
 

@@ -10,6 +10,8 @@ export interface ScheduleOptions {
   /** Share of a delay that luck adds or takes away. */
   readonly jitter: number
   readonly random: Random
+  /** Milliseconds for which a receiver is left alone at least, when it was too slow or says that it is overloaded. Default 60 000. */
+  readonly overloadDelayMs?: number
 }
 
 /** What is known of the failure. */
@@ -22,8 +24,7 @@ export interface FailedAttempt {
   readonly retryAfterMs?: number
 }
 
-/** A receiver that says it is overloaded is left alone at least this long. */
-const overloadedMs = 60_000
+const overloadDelayMsDefault = 60_000
 const retryAfterMsMax = 3_600_000
 const overloaded = new Set([429, 502, 504])
 
@@ -36,7 +37,8 @@ export function nextDelayMs(failed: FailedAttempt, options: ScheduleOptions): nu
   if (planned === undefined) return undefined
   const jittered = planned * (1 + options.jitter * (2 * options.random() - 1))
   const isOverloaded = failed.isTimeout || overloaded.has(failed.status ?? 0)
-  const least = isOverloaded ? Math.max(jittered, overloadedMs) : jittered
+  const { overloadDelayMs = overloadDelayMsDefault } = options
+  const least = isOverloaded ? Math.max(jittered, overloadDelayMs) : jittered
   const asked = Math.min(failed.retryAfterMs ?? 0, Math.max(2 * planned, retryAfterMsMax))
   return Math.max(least, asked)
 }

@@ -31,9 +31,18 @@ export type SenderEvent =
     }
   | { readonly kind: 'endpoint.disabled'; readonly endpointId: string; readonly reason: string }
   | { readonly kind: 'endpoint.recovered'; readonly endpointId: string }
+  | {
+      /** The filter of an endpoint could not judge a message, which is therefore not delivered to it. */
+      readonly kind: 'filter.failed'
+      readonly endpointId: string
+      readonly messageId: string
+      readonly type: string
+      readonly error: string
+    }
   | { readonly kind: 'problem'; readonly error: TreatyError }
 
-export type AttemptOutcome = 'delivered' | 'failed' | 'exhausted' | 'gone'
+/** `filter_failed` stands in the log alone: nothing was sent. */
+export type AttemptOutcome = 'delivered' | 'failed' | 'exhausted' | 'gone' | 'filter_failed'
 
 /** One line of the delivery log. */
 export interface Attempt {
@@ -41,7 +50,7 @@ export interface Attempt {
   readonly endpointId: string
   readonly messageId: string
   readonly type: string
-  /** From 1; begins anew with each redelivery. */
+  /** From 1; begins anew with each redelivery. 0: nothing was sent. */
   readonly attempt: number
   readonly outcome: AttemptOutcome
   /** Epoch milliseconds. */

@@ -1,4 +1,4 @@
-import type { Json } from '../../core/json.ts'
+import type { Json, JsonObject } from '../../core/json.ts'
 import type { Store, StoredRecord } from '../../store/index.ts'
 import { asJson, asRecord, type EndpointRecord } from './endpoint.ts'
 import type { Row } from './lane.ts'
@@ -21,6 +21,13 @@ export interface StoredMessage {
   readonly full?: string
   /** Endpoints that it was meant for when it was sent. */
   readonly targets: readonly string[]
+  /** Endpoints whose filter failed on it: there is a line in their log. */
+  readonly unjudged?: readonly string[]
+  readonly source?: string
+  readonly correlationId?: string
+  readonly metadata?: JsonObject
+  /** The body was given as bytes, and is not `{ type, timestamp, data }`. */
+  readonly isRaw?: boolean
 }
 
 /** How an endpoint has fared since it last took something. */
@@ -119,7 +126,7 @@ export class SenderRecords {
   /** The message, its id and its log. */
   async forget(message: StoredMessage): Promise<void> {
     const { records } = this.#store
-    for (const endpoint of message.targets) {
+    for (const endpoint of [...message.targets, ...(message.unjudged ?? [])]) {
       const prefix = `${endpoint}/${message.seq}/`
       for await (const { key } of this.#all(this.#at.attempts, prefix)) {
         await records.delete(this.#at.attempts, key)

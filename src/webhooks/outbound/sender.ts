@@ -1,162 +1,28 @@
-import type { Contract } from '../../contracts/index.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import { TreatyError } from '../../core/errors.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import { createIdSource } from '../../core/ids.ts'
-import { type Random, systemRandom } from '../../core/random.ts'
-import type { Store } from '../../store/index.ts'
+import { systemRandom } from '../../core/random.ts'
 import { isPlainId } from '../scheme.ts'
-import { Directory, endpointNotFound, isSubscribed } from './directory.ts'
+import { Directory, endpointNotFound } from './directory.ts'
 import { Dispatcher, timeOf } from './dispatcher.ts'
-import { createEgress, type Egress, type EgressOptions } from './egress.ts'
-import type { Endpoint, EndpointOptions } from './endpoint.ts'
+import { createEgress, type Egress } from './egress.ts'
 import { ownTypePrefix } from './event-types.ts'
-import type { DisableOptions } from './health.ts'
 import type { Row } from './lane.ts'
 import { decode } from './message-cache.ts'
+import { filterMessage, outgoingMessage, type UnaddressedMessage } from './outgoing-message.ts'
 import { createPost, type Post } from './post.ts'
 import { type CatalogueEntry, createTypeCheck, webhookCatalogue } from './receiver-catalogue.ts'
 import { scheduleDefault } from './schedule.ts'
 import { createSecretBox } from './sealing.ts'
-import type { Attempt, SenderEvent } from './sender-events.ts'
+import { isSubscribed, type Selection, Selector } from './selection.ts'
+import type { SenderEvent } from './sender-events.ts'
+import type { Sender, SenderOptions, SenderStats, SendOptions, Sent } from './sender-options.ts'
 import { SenderRecords, type StoredMessage } from './sender-records.ts'
 import { type Proof, proveEndpoint } from './verification.ts'
 
-export interface SenderOptions {
-  /** Everything that has to outlive the process. Several processes may share it. */
-  readonly store: Store
-  /** Tells several senders on one store apart. Default `default`. */
-  readonly name?: string
-  /** Types and schemas of what is sent; absent: any type, any data. */
-  readonly contracts?: readonly Contract[]
-  /** Milliseconds before each attempt after the first. Default 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h. */
-  readonly schedule?: readonly number[]
-  /** Share of a delay that luck adds or takes away. Default 0.2. */
-  readonly jitter?: number
-  /** Milliseconds for one attempt. Default 15 000. */
-  readonly timeoutMs?: number
-  /** Deliveries at work at the same time, of all endpoints. Default 1000. */
-  readonly concurrency?: number
-  /** Default: 120 h of nothing but failures, alerts at 50, 70, 90 and 100 per cent. */
-  readonly disable?: Partial<DisableOptions>
-  readonly egress?: EgressOptions
-  /** Largest body in bytes; default 256 KiB. */
-  readonly bodyBytesMax?: number
-  /** What becomes of a larger one: a thin event that says where to fetch it, or an error. Default `thin`. */
-  readonly oversize?: 'thin' | 'refuse'
-  /** Where receivers fetch what a thin event stands for. */
-  readonly hrefOf?: (messageId: string) => string
-  /** How an endpoint proves that it wants deliveries, before it gets any. Default `none`. */
-  readonly verification?: 'none' | 'challenge' | 'cloudevents'
-  /** Who asks, in the CloudEvents handshake. Default `treaty`. */
-  readonly origin?: string
-  /** Milliseconds for which a secret that was replaced still signs. Default 24 h. */
-  readonly secretOverlapMs?: number
-  /** Encrypts secrets in the store. */
-  readonly sealKey?: string
-  /** Milliseconds for which messages and attempts are kept. Default 30 days. */
-  readonly retentionMs?: number
-  /** False: only commits and manages, and leaves delivering to others. Default true. */
-  readonly dispatch?: boolean
-  /** Milliseconds after which another process takes over from one that went silent. Default 15 000. */
-  readonly leaseMs?: number
-  /** Milliseconds between looks for what other processes have committed. Default 500. */
-  readonly pollMs?: number
-  readonly maxEndpoints?: number
-  readonly onEvent?: (event: SenderEvent) => void
-  readonly clock?: Clock
-  readonly random?: Random
-  /** Makes the calls; for tests. */
-  readonly post?: Post
-}
-
-export interface SendOptions {
-  readonly type: string
-  /** Becomes `{ type, timestamp, data }`. Either this or `body`. */
-  readonly data?: unknown
-  /** Bytes that are sent as they are. */
-  readonly body?: Uint8Array
-  /** Default `application/json`. */
-  readonly contentType?: string
-  /** Known to receivers, the same in each attempt; a second send under one id is a duplicate. Default: a new one. */
-  readonly id?: string
-  /** Keeps order within it where an endpoint asks for that. */
-  readonly key?: string
-  /** RFC 3339; default: now. */
-  readonly timestamp?: string
-  /** Only these, whatever they subscribe to. */
-  readonly endpoints?: readonly string[]
-}
-
-export interface Sent {
-  readonly id: string
-  /** How many endpoints it goes to. */
-  readonly endpoints: number
-  /** It was sent before, under the same id; nothing was done anew. */
-  readonly isDuplicate: boolean
-}
-
-/** Sends webhooks: committed to the store first, then delivered at least once, in Standard Webhooks form. */
-export interface Sender {
-  /**
-   * Resolves once message and deliveries are durable; what follows survives the end of the process.
-   * @throws UNKNOWN_EVENT · SCHEMA_MISMATCH · MESSAGE_TOO_LARGE · WEBHOOK_SIGN_INVALID · the STORE_ codes
-   */
-  send(options: SendOptions): Promise<Sent>
-  readonly endpoints: {
-    /** The secret is given here and by `rotateSecret`, and nowhere else. */
-    add(options: EndpointOptions): Promise<Endpoint & { readonly secret: string }>
-    get(id: string): Promise<Endpoint | undefined>
-    list(): Promise<readonly Endpoint[]>
-    update(
-      id: string,
-      change: Partial<Omit<EndpointOptions, 'id' | 'secret' | 'algorithm'>>,
-    ): Promise<Endpoint>
-    /** Stops deliveries; what waits is kept. */
-    disable(id: string, reason?: string): Promise<Endpoint>
-    enable(id: string): Promise<Endpoint>
-    rotateSecret(id: string, secret?: string): Promise<string>
-    /** Asks the endpoint to prove itself and makes it active when it does. */
-    verify(id: string): Promise<Proof>
-    remove(id: string): Promise<boolean>
-  }
-  /** The delivery log, oldest first. */
-  attempts(options: {
-    endpointId: string
-    messageId?: string
-    limit?: number
-    cursor?: string
-  }): Promise<{
-    readonly items: readonly Attempt[]
-    readonly next?: string
-  }>
-  /** The body of a message, for thin events and for people; undefined when it is not kept. */
-  message(
-    id: string,
-  ): Promise<{ type: string; at: number; body: Uint8Array; contentType: string } | undefined>
-  /** Sends a kept message to an endpoint once more, under its id. @throws WEBHOOK_MESSAGE_NOT_FOUND · WEBHOOK_ENDPOINT_NOT_FOUND */
-  redeliver(messageId: string, endpointId: string): Promise<void>
-  /** Sends an endpoint what it has not taken since then: what failed, and what was sent while it was disabled. How many. */
-  recover(endpointId: string, options: { since: Date; until?: Date }): Promise<number>
-  catalogue(): readonly CatalogueEntry[]
-  stats(): SenderStats
-  /** Waits up to `drainMs` (default 5000) for deliveries at work. */
-  close(options?: { drainMs?: number }): Promise<void>
-}
-
-export interface SenderStats {
-  readonly isDispatching: boolean
-  /** Deliveries under way at this moment, and held ready behind them. */
-  readonly atWork: number
-  readonly waiting: number
-  /** Since this process began. */
-  readonly sent: number
-  readonly delivered: number
-  readonly failed: number
-  readonly exhausted: number
-}
-
 const hourMs = 3_600_000
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** Filters that take too long block the whole process: after so many times in a row the endpoint is disabled. */
+const slowFiltersMax = 3
 
 /** Opens a sender and begins to deliver. @throws the STORE_ codes */
 export async function createSender(options: SenderOptions): Promise<Sender> {
@@ -176,7 +42,16 @@ class StoringSender implements Sender {
   readonly #closeAgent: () => Promise<void>
   readonly #nextId: () => string
   readonly #checkType: ((type: string, data: unknown) => void) | undefined
-  readonly #counts = { sent: 0, delivered: 0, failed: 0, exhausted: 0 }
+  readonly #selector = new Selector()
+  readonly #slowFilters = new Map<string, number>()
+  readonly #counts = {
+    sent: 0,
+    delivered: 0,
+    failed: 0,
+    exhausted: 0,
+    filtered: 0,
+    filterFailures: 0,
+  }
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -209,6 +84,7 @@ class StoringSender implements Sender {
       schedule: options.schedule ?? scheduleDefault,
       jitter: options.jitter ?? 0.2,
       timeoutMs: options.timeoutMs ?? 15_000,
+      overloadDelayMs: options.overloadDelayMs ?? 60_000,
       concurrency: options.concurrency ?? 1000,
       disable: { failingForMs: 120 * hourMs, alertAt: [0.5, 0.7, 0.9, 1], ...disable },
       leaseMs: options.leaseMs ?? 15_000,
@@ -226,6 +102,7 @@ class StoringSender implements Sender {
 
   readonly endpoints: Sender['endpoints'] = {
     add: (options) => this.#directory.add(options),
+    put: (options) => this.#directory.put(options),
     get: (id) => this.#directory.get(id),
     list: () => this.#directory.list(),
     update: (id, change) => this.#directory.update(id, change),
@@ -249,15 +126,24 @@ class StoringSender implements Sender {
     const claimed = id === undefined ? seq : await this.#records.claimId(id, seq)
     const known = claimed === seq ? undefined : await this.#records.message(claimed)
     if (known) return this.#repair(known)
-    const targets = endpoints ?? this.#directory.subscribers(type)
-    const message = this.#messageOf(options, claimed, targets)
+    const made = this.#messageOf(options, claimed)
+    const { targets, failures, filtered } = endpoints
+      ? { targets: endpoints, failures: [], filtered: 0 }
+      : this.#select(made, 'body' in options ? undefined : { data: options.data })
+    const unjudged = failures.map(({ endpointId }) => endpointId)
+    const message = { ...made, targets, ...(unjudged.length === 0 ? {} : { unjudged }) }
     const rows = targets.map((target) => this.#rowOf(target, message))
     await Promise.all([
       this.#records.putMessage(message),
       ...rows.map(({ row }) => this.#records.putRow(row)),
+      ...failures.map(({ endpointId, failure }) => this.#logUnjudged(message, endpointId, failure)),
     ])
     await this.#handOut(rows, message)
+    for (const { endpointId, failure } of failures) {
+      this.#emitUnjudged(message, endpointId, failure)
+    }
     this.#counts.sent += 1
+    this.#counts.filtered += filtered
     return { id: message.id, endpoints: targets.length, isDuplicate: false }
   }
 
@@ -307,7 +193,9 @@ class StoringSender implements Sender {
     for await (const message of this.#records.messages(firstSeq(since.getTime()))) {
       if (until !== undefined && timeOf(message.seq) > until.getTime()) break
       const isMeant =
-        message.targets.includes(endpointId) || isSubscribed(endpoint.events, message.type)
+        message.targets.includes(endpointId) ||
+        (isSubscribed(endpoint.events, message.type) &&
+          this.#selector.select([endpoint], () => filterMessage(message)).targets.length > 0)
       if (!isMeant || waiting.has(message.seq)) continue
       if (await this.#isDelivered(endpointId, message.seq)) continue
       await this.#again(endpointId, message)
@@ -330,39 +218,45 @@ class StoringSender implements Sender {
     await this.#closeAgent()
   }
 
-  #messageOf(options: SendOptions, seq: string, targets: readonly string[]): StoredMessage {
-    const { type, data, key } = options
-    const at = this.#clock.now()
-    const id = options.id ?? seq
-    const timestamp = options.timestamp ?? new Date(at).toISOString()
-    const bytes = options.body ?? Buffer.from(JSON.stringify({ type, timestamp, data }))
-    const contentType = options.contentType ?? 'application/json'
-    const ordered = key === undefined ? {} : { orderKey: key }
-    const base = { seq, id, type, at, targets, contentType, ...ordered }
-    const bytesMax = this.#options.bodyBytesMax ?? 262_144
-    const text = textOf(bytes)
-    if (bytes.length <= bytesMax) {
-      return text === undefined
-        ? { ...base, body: Buffer.from(bytes).toString('base64'), isBase64: true }
-        : { ...base, body: text }
-    }
-    if (this.#options.oversize === 'refuse' || text === undefined) {
-      throw new TreatyError(
-        'MESSAGE_TOO_LARGE',
-        `the body has ${bytes.length} bytes, and ${bytesMax} are allowed`,
-        {
-          hint: 'Send a reference instead, or raise bodyBytesMax.',
-        },
-      )
-    }
-    const href = this.#options.hrefOf?.(id)
-    const thin = {
-      type,
-      timestamp,
-      thin: true,
-      data: { id, ...(href === undefined ? {} : { href }) },
-    }
-    return { ...base, contentType: 'application/json', body: JSON.stringify(thin), full: text }
+  #messageOf(options: SendOptions, seq: string): UnaddressedMessage {
+    const { bodyBytesMax = 262_144, oversize = 'thin', hrefOf } = this.#options
+    return outgoingMessage(
+      options,
+      { seq, at: this.#clock.now() },
+      { bodyBytesMax, oversize, hrefOf },
+    )
+  }
+
+  #select(message: UnaddressedMessage, given?: { readonly data: unknown }): Selection {
+    const subscribers = this.#directory.subscribers(message.type)
+    return this.#selector.select(subscribers, () => filterMessage(message, given))
+  }
+
+  async #logUnjudged(message: StoredMessage, endpointId: string, error: string): Promise<void> {
+    const { id: messageId, type, seq } = message
+    const named = { id: this.#nextId(), endpointId, messageId, type }
+    const what = { attempt: 0, outcome: 'filter_failed', at: this.#clock.now() } as const
+    await this.#records.log({ ...named, ...what, elapsedMs: 0, error }, seq)
+  }
+
+  #emitUnjudged({ id: messageId, type }: StoredMessage, endpointId: string, error: string): void {
+    this.#emit({ kind: 'filter.failed', endpointId, messageId, type, error })
+    const times = error.includes('took longer') ? (this.#slowFilters.get(endpointId) ?? 0) + 1 : 0
+    this.#slowFilters.set(endpointId, times)
+    if (times < slowFiltersMax) return
+    this.#slowFilters.delete(endpointId)
+    const reason = 'slow filter'
+    this.#directory.setStatus(endpointId, 'disabled', reason).then(
+      () => this.#emit({ kind: 'endpoint.disabled', endpointId, reason }),
+      (cause) => this.#report(cause),
+    )
+  }
+
+  #report(cause: unknown): void {
+    const error = isTreatyError(cause)
+      ? cause
+      : new TreatyError('UNFORESEEN', errorMessage(cause), { cause })
+    this.#options.onEvent?.({ kind: 'problem', error })
   }
 
   #rowOf(
@@ -458,6 +352,7 @@ class StoringSender implements Sender {
       else this.#counts.failed += 1
     }
     if (event.kind === 'exhausted') this.#counts.exhausted += 1
+    if (event.kind === 'filter.failed') this.#counts.filterFailures += 1
     this.#options.onEvent?.(event)
     this.#alert(event)
   }
@@ -469,20 +364,14 @@ class StoringSender implements Sender {
     const { kind, ...data } = event
     const type = kind === 'exhausted' ? 'webhook.message.exhausted' : `webhook.${kind}`
     const own = 'endpointId' in event ? event.endpointId : ''
-    const endpoints = this.#directory.subscribers(type).filter((id) => id !== own)
+    const subscribers = this.#directory.subscribers(type).filter(({ id }) => id !== own)
+    if (subscribers.length === 0) return
+    const seen = { event: type, id: '', data, key: null, source: '', correlationId: null }
+    const timestamp = new Date(this.#clock.now()).toISOString()
+    const message = () => ({ ...seen, timestamp, metadata: {} })
+    const endpoints = this.#selector.select(subscribers, message).targets
     if (endpoints.length === 0) return
-    this.send({ type, data, endpoints }).catch((error: unknown) => {
-      if (error instanceof TreatyError) this.#options.onEvent?.({ kind: 'problem', error })
-    })
-  }
-}
-
-/** Undefined where the bytes are no UTF-8. */
-function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return undefined
+    this.send({ type, data, endpoints }).catch((error) => this.#report(error))
   }
 }
 
