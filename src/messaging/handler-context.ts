@@ -1,4 +1,5 @@
 import type { Message } from '../contracts/index.ts'
+import { TreatyError } from '../core/errors.ts'
 import type { MessageContext } from '../core/trace.ts'
 import type { Delivery, TransactionEffect } from './transport.ts'
 import type { HandlerContext, Outcome, Published, PublishOptions } from './types.ts'
@@ -28,8 +29,10 @@ export function createHandlerContext(options: {
   readonly delivery: Delivery
   readonly consumer: string
   readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
+  /** False where the broker has no transaction that an effect could join. */
+  readonly takesEffects: boolean
 }): RunningContext {
-  const { delivery, consumer } = options
+  const { delivery, consumer, takesEffects } = options
   const effects: TransactionEffect[] = []
   // Most handlers never look at the signal; a controller for each message would be waste.
   let controller: AbortController | undefined
@@ -50,6 +53,7 @@ export function createHandlerContext(options: {
     },
     publish: options.publish as HandlerContext['publish'],
     commit: (effect) => {
+      if (!takesEffects) throw effectsUnsupported(consumer)
       effects.push(effect)
     },
     ack: () => ack,
@@ -58,4 +62,15 @@ export function createHandlerContext(options: {
     dead: (reason) => ({ outcome: 'dead', reason }),
     drop: () => drop,
   }
+}
+
+/** Why an effect cannot be part of an acknowledgement. */
+export function effectsUnsupported(consumer: string): TreatyError {
+  return new TreatyError(
+    'EFFECTS_UNSUPPORTED',
+    `"${consumer}" gave an effect, and this broker has no transaction that it could join`,
+    {
+      hint: 'Write the effect together with an inbox row in your own database, or make it idempotent by the message id.',
+    },
+  )
 }

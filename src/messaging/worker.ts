@@ -208,14 +208,15 @@ class Worker implements StartedWorker {
 
   #run(ready: Ready): void {
     const { delivery, message } = ready
-    const { clock, consumer, handlerOf, publish } = this.#options
+    const { clock, consumer, handlerOf, publish, transport } = this.#options
     const handler = handlerOf(message.type)
     if (!handler) {
       const text = `"${consumer}" has no handler for "${message.type}"`
       this.#settle(dead(delivery, { reason: 'HANDLER_MISSING', message: text }))
       return
     }
-    const context = createHandlerContext({ delivery, consumer, publish })
+    const takesEffects = transport.capabilities.transactions !== 'none'
+    const context = createHandlerContext({ delivery, consumer, publish, takesEffects })
     const run: Run = { ready, context, startedAt: clock.monotonic(), isAbandoned: false }
     this.#runs.add(run)
     try {

@@ -64,6 +64,14 @@ export const brokerCodes = {
       'The connection ended before the broker confirmed, so the message may or may not be there.',
     fix: 'Publish again with the same id: consumers recognise the repeat by it.',
   },
+  EFFECTS_UNSUPPORTED: {
+    exitCode: 5,
+    status: 501,
+    retryable: false,
+    meaning:
+      'A handler gave an effect to context.commit, and the broker has no database in which the effect and the acknowledgement could be one transaction.',
+    fix: 'Write the effect together with an inbox row in your own database, or make it idempotent by the message id.',
+  },
   BROKER_URL_INVALID: {
     exitCode: 2,
     status: 400,

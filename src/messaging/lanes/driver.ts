@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { TreatyError } from '../../core/errors.ts'
 import type {
+  ChannelTopology,
   DeadLetter,
   DeliverySink,
   GroupTopology,
@@ -115,6 +116,8 @@ export interface LaneDriver {
 
 export interface LaneGroupOptions {
   readonly group: GroupTopology
+  /** The order that a channel keeps. */
+  readonly orderingOf: (address: string) => ChannelTopology['ordering']
   readonly driver: LaneDriver
   readonly clock: Clock
   readonly writes: 'per-lane' | 'together'
@@ -171,6 +174,7 @@ export interface LaneGroup {
   unblock(lane: string, entryId: string, how: 'replay' | 'discard'): boolean
   /** `mayStart` may have changed. */
   wake(): void
+  /** `isReady` of what it gives is true while a lane is ours; a driver that knows better says so itself. */
   subscribe(sink: DeliverySink): TransportSubscription
   /** The settlements of deliveries of this group. Resolves when they are written; `release` without a delay at once. */
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
@@ -181,8 +185,9 @@ export interface LaneGroup {
   flush(): Promise<void>
   /** Lanes that are ours, the draining ones too. */
   readonly lanes: readonly string[]
-  /** True once subscribed to; drivers join the group then. */
   readonly hasSubscribers: boolean
+  /** Deliveries that are with handlers, of lanes that are ours. */
+  readonly inFlight: number
   /** No timers any more; every lane is forgotten. */
   close(): void
 }

@@ -1,0 +1,265 @@
+import type {
+  EndedEntry,
+  Ending,
+  KeptEntry,
+  LaneGauges,
+  LaneLetter,
+  LaneViewEntry,
+  LaneWrite,
+} from './driver.ts'
+import { type Node, stateOf, type Waiter } from './node.ts'
+
+export interface LaneLimits {
+  readonly window: number
+  readonly windowMax: number
+  readonly windowBytes: number
+}
+
+/** What one write carries, and who waits for it. */
+export interface Batch {
+  readonly write: LaneWrite
+  readonly ended: readonly Node[]
+  readonly kept: readonly Node[]
+  readonly waiters: readonly Waiter[]
+}
+
+const noBody = new Uint8Array(0)
+
+/** What a lane holds: its messages in order, a chain for each key, and the changes that are not written yet. */
+export class Lane {
+  readonly name: string
+  readonly #limits: LaneLimits
+  readonly #byId = new Map<string, Node>()
+  readonly #lastOfChain = new Map<string, Node>()
+  #nodes: Node[] = []
+  #first = 0
+  #bytes = 0
+  /** Messages that have not ended, and those of them that wait for their time or their key. */
+  #held = 0
+  #waiting = 0
+  #ended = new Map<Node, EndedEntry>()
+  #kept = new Map<Node, KeptEntry>()
+  #waiters: Waiter[] = []
+  /** Our own while it is; then nothing of it counts. */
+  isOurs = true
+  isDraining = false
+  isWriting = false
+  isFull = false
+  inFlight = 0
+  /** Reached by what has started; what may start is `reserve` beyond it. */
+  startedThrough = Number.NEGATIVE_INFINITY
+  wantedThrough: number | undefined
+  writtenThrough: number | undefined
+  /** May start once the mark that is written reaches them. */
+  unreserved: Node[] = []
+
+  constructor(name: string, limits: LaneLimits, startsThrough: number | undefined) {
+    this.name = name
+    this.#limits = limits
+    this.writtenThrough = startsThrough
+  }
+
+  /** Its messages may start. */
+  get isOpen(): boolean {
+    return this.isOurs && !this.isDraining
+  }
+  get isDirty(): boolean {
+    return (
+      this.#ended.size > 0 ||
+      this.#kept.size > 0 ||
+      (this.wantedThrough ?? Number.NEGATIVE_INFINITY) >
+        (this.writtenThrough ?? Number.NEGATIVE_INFINITY)
+    )
+  }
+
+  has(entryId: string): boolean {
+    return this.#byId.has(entryId)
+  }
+  find(entryId: string): Node | undefined {
+    return this.#byId.get(entryId)
+  }
+
+  /** Takes a message in. True: no earlier one of its key is unfinished. */
+  add(node: Node): boolean {
+    const { entry, chain } = node
+    this.#byId.set(entry.id, node)
+    this.#nodes.push(node)
+    this.#bytes += entry.record.body.byteLength
+    this.#held += 1
+    this.#waiting += 1
+    if (chain === undefined) return true
+    const last = this.#lastOfChain.get(chain)
+    this.#lastOfChain.set(chain, node)
+    if (last === undefined) return true
+    last.follower = node
+    return false
+  }
+
+  /** Ends a message; gives the next of its key, which is its turn now. */
+  end(node: Node, as: Ending, more: { letter?: LaneLetter; waiter?: Waiter }): Node | undefined {
+    const wasWaiting = isWaiting(node)
+    node.phase = 'ended'
+    this.#held -= 1
+    if (wasWaiting) this.#waiting -= 1
+    this.#kept.delete(node)
+    const { letter, waiter } = more
+    this.#ended.set(node, { entry: node.entry, as, ...(letter === undefined ? {} : { letter }) })
+    if (waiter !== undefined) this.#waiters.push(waiter)
+    const next = node.follower
+    node.follower = undefined
+    const { chain } = node
+    if (chain !== undefined && this.#lastOfChain.get(chain) === node)
+      this.#lastOfChain.delete(chain)
+    return next
+  }
+
+  /** Keeps a message in a state that has to be written before anything else happens to it. */
+  keep(
+    node: Node,
+    why: KeptEntry['why'],
+    more: { letter?: LaneLetter; waiter?: Waiter } = {},
+  ): void {
+    const { letter, waiter } = more
+    const state = stateOf(node)
+    this.#kept.set(node, {
+      entry: node.entry,
+      state,
+      why,
+      ...(letter === undefined ? {} : { letter }),
+    })
+    if (waiter !== undefined) this.#waiters.push(waiter)
+  }
+
+  /** Moves a message between what waits and what may start or runs. */
+  turn(node: Node, phase: Exclude<Node['phase'], 'ended'>): void {
+    const before = isWaiting(node)
+    node.phase = phase
+    const after = isWaiting(node)
+    if (before !== after) this.#waiting += after ? 1 : -1
+  }
+
+  /** The changes up to now as one write; undefined: there are none. */
+  take(reserve: number | undefined): Batch | undefined {
+    if (!this.isDirty) return undefined
+    const [ended, kept, waiters] = [this.#ended, this.#kept, this.#waiters]
+    this.#ended = new Map()
+    this.#kept = new Map()
+    this.#waiters = []
+    const startsThrough = reserve === undefined ? undefined : this.#reach(reserve)
+    return {
+      ended: [...ended.keys()],
+      kept: [...kept.keys()],
+      waiters,
+      write: {
+        lane: this.name,
+        ended: [...ended.values()],
+        kept: [...kept.values()],
+        startsThrough,
+        view: () => this.#view(),
+      },
+    }
+  }
+
+  #reach(reserve: number): number | undefined {
+    const reach = Math.max(
+      this.startedThrough + reserve,
+      this.wantedThrough ?? Number.NEGATIVE_INFINITY,
+      this.writtenThrough ?? Number.NEGATIVE_INFINITY,
+    )
+    return Number.isFinite(reach) ? reach : undefined
+  }
+
+  /** The write failed, perhaps after it was done: its changes go before those that came meanwhile. */
+  giveBack(batch: Batch): void {
+    const ended = new Map<Node, EndedEntry>()
+    batch.ended.forEach((node, at) => {
+      ended.set(node, batch.write.ended[at] as EndedEntry)
+    })
+    for (const [node, entry] of this.#ended) ended.set(node, entry)
+    const kept = new Map<Node, KeptEntry>()
+    batch.kept.forEach((node, at) => {
+      kept.set(node, batch.write.kept[at] as KeptEntry)
+    })
+    for (const [node, entry] of this.#kept) kept.set(node, entry)
+    this.#ended = ended
+    this.#kept = kept
+    this.#waiters = [...batch.waiters, ...this.#waiters]
+  }
+
+  /** The write is durable: what has ended is forgotten once nothing before it is left. */
+  settled(batch: Batch): void {
+    if (batch.write.startsThrough !== undefined) this.writtenThrough = batch.write.startsThrough
+    for (const node of batch.ended) this.#strip(node)
+    while (this.#first < this.#nodes.length) {
+      const node = this.#nodes[this.#first] as Node
+      if (node.phase !== 'ended' || this.#ended.has(node)) break
+      this.#byId.delete(node.entry.id)
+      this.#first += 1
+    }
+    if (this.#first > 256 && this.#first * 2 > this.#nodes.length) {
+      this.#nodes = this.#nodes.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  #strip(node: Node): void {
+    const { entry } = node
+    this.#bytes -= entry.record.body.byteLength
+    node.entry = { ...entry, record: { ...entry.record, body: noBody, headers: {} } }
+  }
+
+  #view(): LaneViewEntry[] {
+    const view: LaneViewEntry[] = []
+    for (let at = this.#first; at < this.#nodes.length; at += 1) {
+      const node = this.#nodes[at] as Node
+      const isEnded = node.phase === 'ended' && !this.#ended.has(node)
+      if (view.length === 0 && isEnded) continue
+      view.push({ entry: node.entry, isEnded, state: stateOf(node) })
+    }
+    return view
+  }
+
+  /** How many more messages it takes. */
+  get room(): number {
+    if (!this.isOpen || this.#bytes >= this.#limits.windowBytes) return 0
+    const startable = this.#held - this.#waiting
+    const listed = this.#nodes.length - this.#first
+    return Math.max(0, Math.min(this.#limits.window - startable, this.#limits.windowMax - listed))
+  }
+
+  gauges(now: number): LaneGauges {
+    const gauges = { ready: 0, inFlight: 0, delayed: 0, blocked: 0 }
+    let oldestAt: number | undefined
+    for (let at = this.#first; at < this.#nodes.length; at += 1) {
+      const node = this.#nodes[at] as Node
+      if (node.phase === 'ended' || node.phase === 'blocked') continue
+      oldestAt = Math.min(oldestAt ?? Number.POSITIVE_INFINITY, node.entry.record.publishedAt)
+      gauges[gaugeOf(node, now)] += 1
+    }
+    return { ...gauges, oldestAt }
+  }
+
+  /** Everyone who waits for a write that will not come. */
+  abandon(): readonly Waiter[] {
+    const waiters = this.#waiters
+    this.#waiters = []
+    this.#ended.clear()
+    this.#kept.clear()
+    return waiters
+  }
+
+  /** Every message it holds. */
+  *all(): Iterable<Node> {
+    for (let at = this.#first; at < this.#nodes.length; at += 1) yield this.#nodes[at] as Node
+  }
+}
+
+function isWaiting({ phase }: Node): boolean {
+  return phase === 'chained' || phase === 'delayed' || phase === 'blocked'
+}
+
+function gaugeOf(node: Node, now: number): 'ready' | 'inFlight' | 'delayed' | 'blocked' {
+  if (node.phase === 'running') return 'inFlight'
+  if (node.phase === 'chained') return 'blocked'
+  return node.dueAt > now ? 'delayed' : 'ready'
+}
