@@ -72,7 +72,9 @@ export function nodeOf(lane: Lane, entry: LaneEntry, now: number): Node {
 
 /** The state of a message as it is to be written. */
 export function stateOf(node: Node): EntryState {
-  const { failures, handouts, firstFailedAt, dueAt, isMarked, phase } = node
+  const { failures, firstFailedAt, dueAt, isMarked, phase } = node
+  // A start that was not marked counts once it has come to something; should it end with its process, the next owner adds it.
+  const handouts = node.handouts - (phase === 'running' && !isMarked ? 1 : 0)
   return {
     failures,
     handouts,
