@@ -14,6 +14,7 @@ import type { Catalogue, KnownConsumer } from './catalogue.ts'
 import { Commands } from './commands.ts'
 import { checkConsumeOptions, handlerTable } from './handler-table.ts'
 import { createIdempotencyGuard } from './idempotency.ts'
+import type { BusOutbox, MadeRecord, OutboxDesk } from './outbox/index.ts'
 import type { OutgoingFactory, OutgoingSpec } from './outgoing.ts'
 import { createOutgoingFactory } from './outgoing.ts'
 import { producerOf } from './producers.ts'
@@ -65,6 +66,7 @@ export class BusCore {
   readonly #workers = new Set<StartedWorker>()
   readonly #listeners = new Set<(error: TreatyError) => void>()
   #store: Promise<Store> | undefined
+  #outbox: BusOutbox | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: BusCoreOptions) {
@@ -123,6 +125,24 @@ export class BusCore {
 
   get readerView(): MessageValidator {
     return this.#options.readerView
+  }
+
+  /** Given once, right after the core was made: an outbox reports its problems here. */
+  attachOutbox(outbox: BusOutbox): void {
+    this.#outbox = outbox
+  }
+
+  get outboxDesk(): OutboxDesk | undefined {
+    return this.#outbox?.desk
+  }
+
+  /** @throws OPTION_INVALID for what is no handle */
+  outbox(tx: unknown) {
+    this.assertOpen()
+    return (this.#outbox as BusOutbox).writer(tx, (event, data, options): MadeRecord => {
+      const spec = this.#eventSpec(event)
+      return { record: this.#factory.make(spec, data, options).record, contract: spec.contract }
+    })
   }
 
   /** A record that was judged already: out with it. */
@@ -394,6 +414,7 @@ export class BusCore {
       [...this.#subscriptions].map((subscription) => subscription.stop({ drainMs })),
     )
     await this.#commands.close()
+    await this.#outbox?.stop()
     await this.#sender.flush()
     await this.transport.close({ drainMs: Math.min(1000, drainMs) })
     if (this.#store !== undefined && this.#options.ownsStore) await (await this.#store).close()

@@ -22,6 +22,8 @@ export function busOver<C extends ContractTypes>(core: BusCore): Bus<C> {
     transport: core.transport,
     publish: (event, data, options) => core.publish(event, data, options),
     publishMany: (messages) => core.publishMany(messages),
+    outbox: ((tx: unknown) => core.outbox(tx)) as Bus['outbox'],
+    outboxDesk: core.outboxDesk,
     ingest: (event, bytes, options) => ingest(core, event, bytes, options),
     ingestBatch: (bytes, options) => ingestBatch(core, bytes, options),
     consume: (consumer, handlers, options = {}) =>

@@ -9,6 +9,20 @@ export {
 } from './open-transport.ts'
 export type { OrderOptions } from './out-of-order.ts'
 export { inSequence, latestOnly } from './out-of-order.ts'
+export type {
+  Outbox,
+  OutboxDatabase,
+  OutboxDesk,
+  OutboxOptions,
+  OutboxPublishOptions,
+  OutboxStatus,
+  ParkedMessage,
+  Queued,
+  Relay,
+  RelayOptions,
+  SyncOutbox,
+} from './outbox/index.ts'
+export { openOutbox, startRelay } from './outbox/index.ts'
 export type { CommandFailure } from './request-reply.ts'
 export { commandFailure } from './request-reply.ts'
 export { retryDelayMs } from './retry-policy.ts'

@@ -11,6 +11,7 @@ import { busOver } from './bus.ts'
 import { BusCore } from './bus-core.ts'
 import { createCatalogue } from './catalogue.ts'
 import { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
+import { openBusOutbox } from './outbox/index.ts'
 import { topologyOf } from './topology.ts'
 import type { Transport } from './transport.ts'
 import type { Bus, BusOptions } from './types.ts'
@@ -54,22 +55,32 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   try {
     await ensureTopology(transport, contracts, options.topology ?? 'create')
     const { profile = 'default', store } = options
-    return busOver(
-      new BusCore({
-        catalogue,
+    const core = new BusCore({
+      catalogue,
+      transport,
+      producerView: createMessageValidator({ contracts, profile, view: 'producer' }),
+      readerView: createMessageValidator({ contracts, profile, view: 'reader' }),
+      service: options.service,
+      openStore: async () =>
+        typeof store === 'object' ? store : openStore(store ?? storeUrlFor(named), { clock }),
+      ownsStore: typeof store !== 'object',
+      clock,
+      random: options.random ?? systemRandom,
+      leaseMs,
+      messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+    })
+    core.attachOutbox(
+      await openBusOutbox({
+        options: options.outbox,
+        transportUrl: typeof named === 'string' ? named : undefined,
         transport,
-        producerView: createMessageValidator({ contracts, profile, view: 'producer' }),
-        readerView: createMessageValidator({ contracts, profile, view: 'reader' }),
-        service: options.service,
-        openStore: async () =>
-          typeof store === 'object' ? store : openStore(store ?? storeUrlFor(named), { clock }),
-        ownsStore: typeof store !== 'object',
+        tables: options.topology ?? 'create',
         clock,
         random: options.random ?? systemRandom,
-        leaseMs,
-        messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+        onError: (error) => core.report(error),
       }),
     )
+    return busOver(core)
   } catch (error) {
     await transport.close({ drainMs: 0 })
     throw error

@@ -40,6 +40,16 @@ export interface Transport {
   stats(): Promise<TransportStats>
   /** Messages that are still readable, oldest first. Absent where the broker cannot look back. */
   browse?(query: BrowseQuery): Promise<Page<StoredMessage>>
+  /**
+   * Stores records inside the caller's own transaction, where `tx` is a handle on this broker's very database: they are published with its commit,
+   * and a rollback leaves nothing. Undefined: it is no such handle, nothing was done. Synchronous.
+   *
+   * @throws MESSAGE_TOO_LARGE, before anything is written · OUTBOX_NO_TRANSACTION · the STORE_ codes
+   */
+  publishWithin?(
+    tx: TransactionHandle,
+    records: readonly OutgoingRecord[],
+  ): readonly { readonly id: string }[] | undefined
   /** True for each inbox key of the group that was completed before. Present where `transactions` is not `none`. */
   inboxSeen?(group: string, keys: readonly string[]): Promise<readonly boolean[]>
   /**

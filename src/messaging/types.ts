@@ -5,6 +5,14 @@ import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
 import type {
+  Outbox,
+  OutboxDesk,
+  OutboxOptions,
+  PostgresHandle,
+  SqliteHandle,
+  SyncOutbox,
+} from './outbox/index.ts'
+import type {
   CountRow,
   DeadFilter,
   DeadLetter,
@@ -12,6 +20,7 @@ import type {
   Page,
   StoredMessage,
   TransactionEffect,
+  TransactionHandle,
   Transport,
 } from './transport.ts'
 
@@ -26,6 +35,11 @@ export interface BusOptions {
   readonly store?: string | Store
   /** Default `create`: missing topology is made before the first send. */
   readonly topology?: 'create' | 'verify'
+  /**
+   * Messages in the transactions of your own database: see {@link OutboxOptions}. Without it `bus.outbox` takes only handles on the
+   * embedded broker's own file, and the `tx` of `context.commit` there.
+   */
+  readonly outbox?: OutboxOptions
   /** Milliseconds after which the work of a process that went silent is handed on. Default 30 000. */
   readonly leaseMs?: number
   readonly clock?: Clock
@@ -196,6 +210,18 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
   publishMany(
     messages: readonly ({ event: keyof C['events'] & string; data: unknown } & PublishOptions)[],
   ): Promise<(Published | { error: TreatyError })[]>
+  /**
+   * Publishes with the commit of your own transaction, and not at all where it is rolled back. On the embedded broker's own file the insert is
+   * the publish; elsewhere a relay sends what `outbox` of `openBus` names, at least once and under the same id, a key in its order.
+   *
+   * @param tx The `DatabaseSync` or the `pg` client that your BEGIN went through, or the `tx` of `context.commit`.
+   * @throws OUTBOX_NOT_CONFIGURED at publish, where the handle is on no database that the bus knows of
+   */
+  outbox(tx: SqliteHandle): SyncOutbox<C>
+  outbox(tx: PostgresHandle): Outbox<C>
+  outbox(tx: TransactionHandle): Outbox<C> | SyncOutbox<C>
+  /** What waits in the outbox, and what is parked there. Undefined where the bus was opened without one, or its insert is the publish. */
+  readonly outboxDesk: OutboxDesk | undefined
   /** Takes the raw bytes of outsiders: valid → published, invalid → a dead letter with the bytes and the findings. Never throws on content. */
   ingest(
     event: keyof C['events'] & string,

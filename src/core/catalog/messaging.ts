@@ -178,6 +178,34 @@ export const messagingCodes = {
     meaning: 'A channel was to be taken away, and a group still reads it.',
     fix: 'Remove the groups that read it first, or keep the channel.',
   },
+  OUTBOX_NO_TRANSACTION: {
+    exitCode: 2,
+    status: 500,
+    retryable: false,
+    meaning:
+      'The outbox was given a handle that is in no transaction, so a message could be sent although the work it tells of was rolled back.',
+    fix: 'Begin a transaction first, and hand over the very connection that it is on: a client, never a pool.',
+    example: "await client.query('BEGIN'); await bus.outbox(client).publish('order.placed', data)",
+  },
+  OUTBOX_NOT_CONFIGURED: {
+    exitCode: 2,
+    status: 500,
+    retryable: false,
+    meaning:
+      'bus.outbox was given a handle on a database for which the bus was not told that an outbox is there.',
+    fix: 'Open the bus with outbox: { url }, the URL of the database that the handle belongs to.',
+    example:
+      "await openBus({ contracts, transport, outbox: { url: 'postgres://localhost/shop' } })",
+  },
+  OUTBOX_PARKED: {
+    exitCode: 3,
+    status: 503,
+    retryable: false,
+    meaning:
+      'The broker refused a message of the outbox so often that the relay has put it aside; other keys go on.',
+    fix: 'Read the failure with treaty outbox parked, mend its cause, then treaty outbox retry or discard.',
+    example: 'treaty outbox parked',
+  },
   TRANSPORT_NOT_CONNECTED: {
     exitCode: 6,
     status: 503,

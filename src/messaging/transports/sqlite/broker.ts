@@ -12,6 +12,7 @@ import type {
 } from '../../transport.ts'
 import { browse } from './browse.ts'
 import { createDeadLetters } from './dead-letters.ts'
+import { publishWithin } from './guest.ts'
 import { creditOf, type LocalSubscription } from './local-groups.ts'
 import { createProcessTable, type ProcessTable } from './owners.ts'
 import { brokerMigrations } from './schema.ts'
@@ -88,6 +89,7 @@ export function createBroker(options: BrokerOptions): Transport {
     dead: deadLettersOf(life),
     stats: () => read(life, ({ stats }) => stats()),
     browse: (query) => read(life, ({ session }) => browse(session.engine, query)),
+    publishWithin: (tx, records) => publishWithin(open(life).session.engine, tx, records),
     inboxSeen: (group, keys) => read(life, ({ session }) => seenKeys(session, group, keys)),
     onError(listener) {
       life.errorListeners.add(listener)

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../core/clock.ts'
 import type { TreatyError } from '../../../core/errors.ts'
 import type { SqliteFile } from '../../../store/index.ts'
-import type { Delivery, GroupTopology, IncomingRecord } from '../../transport.ts'
+import type { Delivery, GroupTopology, IncomingRecord, OutgoingRecord } from '../../transport.ts'
 import type { LocalGroup, LocalGroups, LocalSubscription } from './local-groups.ts'
 import type { RecordCache } from './records.ts'
 import type { Statements } from './statements.ts'
@@ -46,6 +46,8 @@ export interface Engine {
   /** Groups that vanish with us, by name: made anew should our owner be lost. */
   readonly ephemeral: Map<string, GroupTopology>
   topology: TopologyView
+  /** What the effect that runs just now has published: stored once it has returned. */
+  effectRecords: OutgoingRecord[] | undefined
   /** The row of `bus_owner` that is ours; 0 before connect. */
   ownerId: number
   /** Epoch milliseconds at which the owner's lease was last written. */

@@ -174,6 +174,7 @@ function createEngine(options: SessionOptions): Engine {
     onLeasesLost: (count) => reportError(leasesLost(count)),
     ephemeral: new Map(),
     topology: noTopology,
+    effectRecords: undefined,
     ownerId: 0,
     renewedAt: 0,
     activeAt: 0,

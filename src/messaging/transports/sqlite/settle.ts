@@ -1,6 +1,6 @@
 import { errorMessage, TreatyError } from '../../../core/errors.ts'
 import { isStorageError } from '../../../store/index.ts'
-import type { Settlement, SettleResult } from '../../transport.ts'
+import type { OutgoingRecord, Settlement, SettleResult } from '../../transport.ts'
 import { bury, finishRow } from './bury.ts'
 import { expireRow } from './claim.ts'
 import { type Engine, type Lease, type Turn, wholeMs } from './engine.ts'
@@ -69,10 +69,13 @@ function acknowledge(engine: Engine, turn: Turn, given: { lease: Lease; ack: Ack
     return { ok: false, reason: 'error', error }
   }
   const { effect } = ack
+  const published: OutgoingRecord[] = []
   if (effect === undefined) {
     if (!deleteLeased(engine, lease)) return lost
   } else {
+    engine.effectRecords = published
     const result = acknowledgeWithEffect(engine, lease, effect)
+    engine.effectRecords = undefined
     if (!result.ok) return result
   }
   finishRow(engine, turn, { row: lease, as: ack.as ?? 'handled' })
@@ -80,7 +83,7 @@ function acknowledge(engine: Engine, turn: Turn, given: { lease: Lease; ack: Ack
   if (ack.inbox !== undefined) {
     engine.sql.writeInbox.run(lease.group.id, ack.inbox.key, wholeMs(ack.inbox.untilMs))
   }
-  for (const record of ack.publish ?? []) publishRecord(engine, turn, record)
+  for (const record of [...published, ...(ack.publish ?? [])]) publishRecord(engine, turn, record)
   return done
 }
 

@@ -39,7 +39,8 @@ export function runTurn<T>(
   return { value, turn }
 }
 
-function newTurn(engine: Engine): Turn {
+/** A turn before its first look at the file. */
+export function newTurn(engine: Engine): Turn {
   return {
     now: nowMs(engine.clock),
     ownerId: engine.ownerId,
