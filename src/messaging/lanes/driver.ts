@@ -110,7 +110,7 @@ export interface LaneDriver {
    * (heartbeat older than its share of the lease); call {@link LaneGroup.wake} when that changes.
    */
   mayStart(): boolean
-  /** A lane that was full can be read on. */
+  /** A lane that was full (`roomOf` was 0) can be read on. As long as `roomOf` is not 0 there is no call: read on by yourself. */
   onRoom?(lane: string): void
 }
 

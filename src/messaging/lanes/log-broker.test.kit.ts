@@ -121,21 +121,19 @@ export class Owner {
   /** Reads on, as far as there is room. */
   read(name: string): void {
     const lane = this.#options.broker.lane(name)
-    const from = this.#read.get(name)
-    if (from === undefined || this.isDead) return
-    const entries: LaneEntry[] = []
-    let at = from
-    for (; at < lane.log.length && entries.length < this.lanes.roomOf(name); at += 1) {
-      if (lane.ended.has(at)) continue
+    for (;;) {
+      const at = this.#read.get(name)
+      if (at === undefined || this.isDead || at >= lane.log.length) return
+      if (this.lanes.roomOf(name) === 0) return
+      this.#read.set(name, at + 1)
       const state = lane.states.get(at)
-      entries.push({
+      const entry = {
         ...(lane.log[at] as LaneEntry),
         suspect: at <= (this.#suspectThrough.get(name) ?? 0),
         ...(state === undefined ? {} : { state }),
-      })
+      }
+      if (!lane.ended.has(at)) this.lanes.offer(name, [entry])
     }
-    this.#read.set(name, at)
-    if (entries.length > 0) this.lanes.offer(name, entries)
   }
 
   async release(name: string): Promise<void> {
