@@ -1,4 +1,4 @@
-import type { Contract, ContractTypes, Message, Priority, Profile } from '../contracts/index.ts'
+import type { Contract, ContractTypes, Message, Profile } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import type { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
@@ -11,7 +11,8 @@ import type {
   PostgresHandle,
   SqliteHandle,
   SyncOutbox,
-} from './outbox/index.ts'
+} from './outbox/outbox.ts'
+import type { Published, PublishOptions } from './publish-options.ts'
 import type {
   CountRow,
   DeadFilter,
@@ -48,26 +49,7 @@ export interface BusOptions {
   readonly messageBytesMax?: number
 }
 
-export interface PublishOptions {
-  /** The contract's `key` wins; a different value here is an error. */
-  readonly key?: string
-  readonly priority?: Priority
-  /** Milliseconds from now after which it must not be handled any more. */
-  readonly ttlMs?: number
-  /** Milliseconds from now before which it is not handed out. */
-  readonly delayMs?: number
-  /** Default: that of the message being handled, else a new one. */
-  readonly correlationId?: string
-  /** For a message that was sent before and is sent again: recognised as a duplicate within the dedup window. */
-  readonly id?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly signal?: AbortSignal
-}
-export interface Published {
-  readonly id: string
-  /** The broker's own place of the message. */
-  readonly position: string
-}
+export type { Published, PublishOptions } from './publish-options.ts'
 
 /** What a handler may return instead of throwing; nothing means `ack`. */
 export type Outcome =

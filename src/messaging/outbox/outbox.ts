@@ -1,6 +1,6 @@
 import type { ContractTypes } from '../../contracts/index.ts'
+import type { PublishOptions } from '../publish-options.ts'
 import type { OutgoingRecord, Page } from '../transport.ts'
-import type { PublishOptions } from '../types.ts'
 
 /**
  * The outbox: messages that are written inside the caller's own transaction, and sent by a relay after its commit. A rollback
