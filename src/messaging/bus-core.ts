@@ -288,7 +288,8 @@ export class BusCore {
     options: ConsumeOptions,
   ): Promise<Subscription> {
     const group = groupName(contract, consumer.name)
-    if (consumer.pending) await this.#ensureGroup(contract, consumerGroup(contract, consumer))
+    if (consumer.pending)
+      await this.#ensureGroup(contract, consumerGroup(contract, consumer, this.catalogue.contracts))
     const reader = createReader({
       contract,
       consumer,
@@ -370,7 +371,7 @@ export class BusCore {
     this.assertOpen()
     checkConsumeOptions(options)
     const { contract, command } = this.catalogue.command(name)
-    await this.#ensureGroup(contract, commandGroup(contract, command))
+    await this.#ensureGroup(contract, commandGroup(contract, command, this.catalogue.contracts))
     const subscription = await this.#startWorker({
       ...this.#workerBase(),
       ...this.#commands.worker(name, handler),

@@ -29,8 +29,27 @@ function channelTopology(contract: Contract): ChannelTopology[] {
   }))
 }
 
-/** The group of one consumer: what it listens to, and where its dead letters go. */
-export function consumerGroup(contract: Contract, consumer: Consumer): GroupTopology {
+/** Types that travel on an address, beside these: known, so that a consumer that does not list them skips them. */
+function othersOn(
+  address: string,
+  types: readonly string[],
+  contracts: readonly Contract[],
+): string[] {
+  return contracts
+    .flatMap((contract) =>
+      [...Object.values(contract.events), ...Object.values(contract.commands)]
+        .filter(({ channel }) => (contract.channels[channel]?.address ?? channel) === address)
+        .map(({ name }) => name),
+    )
+    .filter((name) => !types.includes(name))
+}
+
+/** The group of one consumer: what it listens to, and where its dead letters go. `contracts`: all that are loaded. */
+export function consumerGroup(
+  contract: Contract,
+  consumer: Consumer,
+  contracts: readonly Contract[] = [contract],
+): GroupTopology {
   const typesByAddress = new Map<string, string[]>()
   for (const name of Object.keys(consumer.events)) {
     const event = contract.events[name]
@@ -43,7 +62,11 @@ export function consumerGroup(contract: Contract, consumer: Consumer): GroupTopo
   return {
     name: groupName(contract, consumer.name),
     consumer: consumer.name,
-    subscriptions: [...typesByAddress].map(([address, types]) => ({ address, types })),
+    subscriptions: [...typesByAddress].map(([address, types]) => ({
+      address,
+      types,
+      ignored: othersOn(address, types, contracts),
+    })),
     start: consumer.start,
     deadLetter: {
       address: consumer.deadLetter.address,
@@ -56,12 +79,18 @@ export function consumerGroup(contract: Contract, consumer: Consumer): GroupTopo
 }
 
 /** The group of one command: one handler, an expired request is dropped because nobody waits for it any more. */
-export function commandGroup(contract: Contract, command: CommandDefinition): GroupTopology {
+export function commandGroup(
+  contract: Contract,
+  command: CommandDefinition,
+  contracts: readonly Contract[] = [contract],
+): GroupTopology {
   const address = contract.channels[command.channel]?.address ?? command.channel
   return {
     name: commandGroupName(contract, command),
     consumer: command.handler,
-    subscriptions: [{ address, types: [command.name] }],
+    subscriptions: [
+      { address, types: [command.name], ignored: othersOn(address, [command.name], contracts) },
+    ],
     start: 'earliest',
     deadLetter: {
       address: `${address}.${command.handler}.dlq`,
@@ -83,8 +112,10 @@ export function topologyOf(contracts: readonly Contract[]): Topology {
     groups: contracts.flatMap((contract) => [
       ...Object.values(contract.consumers)
         .filter((consumer) => !consumer.pending)
-        .map((consumer) => consumerGroup(contract, consumer)),
-      ...Object.values(contract.commands).map((command) => commandGroup(contract, command)),
+        .map((consumer) => consumerGroup(contract, consumer, contracts)),
+      ...Object.values(contract.commands).map((command) =>
+        commandGroup(contract, command, contracts),
+      ),
     ]),
   }
 }
