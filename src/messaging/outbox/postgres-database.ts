@@ -70,6 +70,7 @@ class PostgresOutbox implements OutboxDatabase {
   readonly #held = new Set<number>()
   #wake: () => void = () => undefined
   #connecting: Promise<Client> | undefined
+  #last: Promise<unknown> = Promise.resolve()
   #isClosed = false
 
   constructor(access: PostgresAccess, blocks: boolean) {
@@ -217,8 +218,12 @@ class PostgresOutbox implements OutboxDatabase {
 
   async #query(sql: string, values: unknown[] = [], on?: Client): Promise<readonly Row[]> {
     const client = on ?? (await this.#client())
+    const run = () => client.query(sql, values)
+    // Shards share the connection, and it takes one statement at a time.
+    const result = this.#last.then(run, run)
+    this.#last = result
     try {
-      return (await client.query(sql, values)).rows as Row[]
+      return (await result).rows as Row[]
     } catch (error) {
       // A statement that was given up may still hold the connection: its locks must not stay ours.
       if (endsConnection(error)) {
