@@ -60,8 +60,8 @@ export interface Transport {
    */
   inventory?(): Promise<BrokerInventory>
   /**
-   * Takes away what is named: subscriptions first, then groups (with what waits in them, counted as nothing), then channels (with their
-   * messages). Dead letters of a group stay until their retention ends where the broker keeps them apart. What is not there any more is no
+   * Takes away what is named: subscriptions first, then groups (what waits in them counts as expired, where the broker counts), then channels (with
+   * their messages). Dead letters of a group stay until their retention ends where the broker keeps them apart. What is not there any more is no
    * error, so that it can be tried again. Only ever called by `treaty topology apply --allow-delete`. Present where `inventory` is, or absent.
    *
    * @throws TOPOLOGY_IN_USE for a channel that another group still reads
@@ -100,6 +100,8 @@ export interface Capabilities {
   readonly headers: boolean
   /** Why something above is denied: capability → sentence with its source. */
   readonly denials: Readonly<Record<string, string>>
+  /** What is claimed above, but is our doing rather than the broker's own: capability → how, in one sentence. */
+  readonly emulations?: Readonly<Record<string, string>>
 }
 
 /** What the contracts need on a broker. */

@@ -24,7 +24,7 @@ export interface Behaviour {
 }
 
 /** The names of capabilities that are claimed or denied as a whole. */
-type Claim = Exclude<keyof Capabilities, 'denials' | 'messageBytesMax'>
+type Claim = Exclude<keyof Capabilities, 'denials' | 'emulations' | 'messageBytesMax'>
 
 function isClaimed(capabilities: Capabilities, claim: Claim): boolean {
   const value = capabilities[claim]
@@ -38,7 +38,7 @@ function isClaimed(capabilities: Capabilities, claim: Claim): boolean {
 export function deniedClaims(capabilities: Capabilities): Claim[] {
   const names = Object.keys(capabilities) as (keyof Capabilities)[]
   return names
-    .filter((name): name is Claim => name !== 'denials' && name !== 'messageBytesMax')
+    .filter((name): name is Claim => !['denials', 'emulations', 'messageBytesMax'].includes(name))
     .filter((name) => !isClaimed(capabilities, name))
 }
 
