@@ -27,6 +27,8 @@ export type { CommandFailure } from './request-reply.ts'
 export { commandFailure } from './request-reply.ts'
 export { retryDelayMs } from './retry-policy.ts'
 export { commandGroupName, groupName, topologyOf } from './topology.ts'
+export type { AppliedPlan, SurplusGroup, TopologyPlan } from './topology-plan.ts'
+export { applyTopology, keepsPromises, planTopology } from './topology-plan.ts'
 export type {
   BrokerInventory,
   BrowseQuery,

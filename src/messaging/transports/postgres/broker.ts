@@ -14,6 +14,7 @@ import type { Session } from './session.ts'
 import { createSettle } from './settle.ts'
 import { createStats } from './stats.ts'
 import { subscribe } from './subscribe.ts'
+import { inventory, removeSurplus } from './surplus.ts'
 import { ensureTopology } from './topology.ts'
 import { keepUp } from './upkeep.ts'
 import { createWaking } from './waking.ts'
@@ -87,6 +88,8 @@ export function createBroker(options: BrokerOptions): Transport {
     },
     stats: async () => open(life).stats(),
     browse: async (query) => browse(open(life).session, query),
+    inventory: async () => inventory(open(life).session),
+    remove: async (surplus) => removeSurplus(openForIntake(life).session, surplus),
     inboxSeen: async (group, keys) => seenKeys(open(life).session, group, keys),
     onError: (listener) => void life.errorListeners.add(listener),
   }

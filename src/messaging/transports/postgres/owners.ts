@@ -105,11 +105,37 @@ async function removeEphemeralGroups(session: Session, query: Query, id: number)
   const groups = await query(`SELECT id FROM ${schema}.bus_group WHERE owner = $1`, [id])
   if (groups.length === 0) return
   await query(`SELECT ${lockOf.topologyAlone(schema)}`)
-  for (const group of groups) await removeGroup(session, query, Number(group.id))
+  for (const group of groups) {
+    const id = Number(group.id)
+    const topics = await query(`SELECT topic FROM ${schema}.bus_subscription WHERE grp = $1`, [id])
+    await removeGroup(session, query, id)
+    await query(
+      `DELETE FROM ${schema}.bus_topic AS topic WHERE id = ANY ($1) AND retention_ms IS NULL
+       AND NOT EXISTS (SELECT FROM ${schema}.bus_subscription AS sub WHERE sub.topic = topic.id)
+       AND NOT EXISTS (SELECT FROM ${schema}.bus_log AS message WHERE message.topic = topic.id)`,
+      [topics.map((row) => Number(row.topic))],
+    )
+  }
 }
 
-async function removeGroup(session: Session, query: Query, id: number): Promise<void> {
+/** Takes a group away, with what waits in it. Its dead letters stay, and know it by its name. Under the topology's lock. */
+export async function removeGroup(session: Session, query: Query, id: number): Promise<void> {
   const { schema } = session
+  await removeDeliveries(session, query, { id })
+  await query(`DELETE FROM ${schema}.bus_subscription WHERE grp = $1`, [id])
+  await query(`DELETE FROM ${schema}.bus_inbox WHERE grp = $1`, [id])
+  await query(`UPDATE ${schema}.bus_dead SET grp = NULL WHERE grp = $1`, [id])
+  await query(`DELETE FROM ${schema}.bus_group WHERE id = $1`, [id])
+}
+
+/** What waits in a group, or in its part of one topic, goes. */
+export async function removeDeliveries(
+  session: Session,
+  query: Query,
+  of: { id: number; topic?: number },
+): Promise<void> {
+  const { schema } = session
+  const { id, topic = null } = of
   await query(`SELECT ${lockOf.groupAlone(schema, '$1')}`, [id])
   // Nobody is left to handle them: their time is over.
   await query(
@@ -119,25 +145,18 @@ async function removeGroup(session: Session, query: Query, id: number): Promise<
        FROM ${schema}.bus_delivery AS line
        JOIN ${schema}.bus_group AS team ON team.id = line.grp
        CROSS JOIN LATERAL (VALUES ('expired', 1), ('waiting', -1)) AS change (counter, amount)
-       WHERE line.grp = $1 AND line.state <> 4 GROUP BY 1, 2, 3
-     ) AS counted`,
-    [id],
+       WHERE line.grp = $1 AND line.state <> 4 AND ($2::integer IS NULL OR line.topic = $2)
+       GROUP BY 1, 2, 3
+     ) AS counted HAVING count(*) > 0`,
+    [id, topic],
   )
   await query(
-    `WITH gone AS (DELETE FROM ${schema}.bus_delivery AS line WHERE grp = $1 RETURNING line)
-     SELECT ${schema}.bus_finished(array_agg(line)) FROM gone`,
-    [id],
-  )
-  const topics = await query(
-    `DELETE FROM ${schema}.bus_subscription WHERE grp = $1 RETURNING topic`,
-    [id],
-  )
-  await query(`DELETE FROM ${schema}.bus_group WHERE id = $1`, [id])
-  await query(
-    `DELETE FROM ${schema}.bus_topic AS topic WHERE id = ANY ($1) AND retention_ms IS NULL
-     AND NOT EXISTS (SELECT FROM ${schema}.bus_subscription AS sub WHERE sub.topic = topic.id)
-     AND NOT EXISTS (SELECT FROM ${schema}.bus_log AS message WHERE message.topic = topic.id)`,
-    [topics.map((row) => Number(row.topic))],
+    `WITH gone AS (
+       DELETE FROM ${schema}.bus_delivery AS line
+       WHERE grp = $1 AND ($2::integer IS NULL OR line.topic = $2) RETURNING line
+     )
+     SELECT ${schema}.bus_finished(array_agg(line)) FROM gone HAVING count(*) > 0`,
+    [id, topic],
   )
 }
 

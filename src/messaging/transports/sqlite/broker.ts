@@ -18,6 +18,7 @@ import { createProcessTable, type ProcessTable } from './owners.ts'
 import { brokerMigrations } from './schema.ts'
 import { createSession, type Session } from './session.ts'
 import { createStats } from './stats.ts'
+import { inventory, removeSurplus } from './surplus.ts'
 import { ensureTopology } from './topology.ts'
 
 /**
@@ -89,6 +90,11 @@ export function createBroker(options: BrokerOptions): Transport {
     dead: deadLettersOf(life),
     stats: () => read(life, ({ stats }) => stats()),
     browse: (query) => read(life, ({ session }) => browse(session.engine, query)),
+    inventory: () => read(life, ({ session }) => inventory(session.engine)),
+    async remove(surplus) {
+      const { engine, intake } = openForIntake(life).session
+      await intake.inTurn((turn) => removeSurplus(engine, turn, surplus))
+    },
     publishWithin: (tx, records) => publishWithin(open(life).session.engine, tx, records),
     inboxSeen: (group, keys) => read(life, ({ session }) => seenKeys(session, group, keys)),
     onError(listener) {

@@ -146,27 +146,12 @@ export function removeOwner(engine: Engine, turn: Turn, ownerId: number): void {
 }
 
 function removeEphemeralGroups(engine: Engine, turn: Turn, ownerId: number): void {
-  const { file, tally } = engine
+  const { file } = engine
   const groups = file.prepare('SELECT id, consumer FROM bus_group WHERE owner = ?').all(ownerId)
   for (const group of groups) {
     const id = Number(group.id)
-    const rows = file
-      .prepare(
-        `SELECT d.seq, l.topic, l.type FROM bus_delivery d JOIN bus_log l ON l.seq = d.seq
-         WHERE d.grp = ? AND d.state <> 4`,
-      )
-      .all(id)
-    file.prepare('DELETE FROM bus_delivery WHERE grp = ?').run(id)
-    for (const row of rows) {
-      // Nobody is left to handle them: their time is over.
-      tally.add(String(row.type), String(group.consumer), 'expired', 1)
-      tally.add(String(row.type), String(group.consumer), 'waiting', -1)
-      engine.sql.deleteLogUnlessNeeded.run(Number(row.seq), Number(row.topic))
-      engine.records.delete(Number(row.seq))
-    }
     const topics = file.prepare('SELECT topic FROM bus_subscription WHERE grp = ?').all(id)
-    file.prepare('DELETE FROM bus_subscription WHERE grp = ?').run(id)
-    file.prepare('DELETE FROM bus_group WHERE id = ?').run(id)
+    removeGroup(engine, turn, { id, consumer: String(group.consumer) })
     for (const { topic } of topics) {
       file
         .prepare(
@@ -176,7 +161,47 @@ function removeEphemeralGroups(engine: Engine, turn: Turn, ownerId: number): voi
         .run(topic as number)
     }
   }
-  if (groups.length > 0) turn.isTopologyTouched = true
+}
+
+/** Takes a group away, with what waits in it. Its dead letters stay, and know it by its name. */
+export function removeGroup(
+  engine: Engine,
+  turn: Turn,
+  group: { id: number; consumer: string },
+): void {
+  removeDeliveries(engine, group)
+  const { file } = engine
+  for (const table of ['bus_subscription', 'bus_inbox']) {
+    file.prepare(`DELETE FROM ${table} WHERE grp = ?`).run(group.id)
+  }
+  file.prepare('UPDATE bus_dead SET grp = NULL WHERE grp = ?').run(group.id)
+  file.prepare('DELETE FROM bus_group WHERE id = ?').run(group.id)
+  turn.isTopologyTouched = true
+}
+
+/** What waits in a group, or in its part of one topic, goes: nobody is left to handle it, so its time is over. */
+export function removeDeliveries(
+  engine: Engine,
+  of: { id: number; consumer: string; topic?: number },
+): void {
+  const { file, tally } = engine
+  const { id, consumer, topic } = of
+  const rows = file
+    .prepare(
+      `SELECT d.seq, d.state, l.topic, l.type FROM bus_delivery d JOIN bus_log l ON l.seq = d.seq
+       WHERE d.grp = ?1 AND (?2 IS NULL OR l.topic = ?2)`,
+    )
+    .all(id, topic ?? null)
+  for (const row of rows) {
+    const [seq, type] = [Number(row.seq), String(row.type)]
+    engine.sql.deleteDelivery.run(id, seq)
+    if (row.state !== rowState.dead) {
+      tally.add(type, consumer, 'expired', 1)
+      tally.add(type, consumer, 'waiting', -1)
+    }
+    engine.sql.deleteLogUnlessNeeded.run(seq, Number(row.topic))
+    engine.records.delete(seq)
+  }
 }
 
 /** Leaves in good order: what is out is ready again at once, and no attempt or delivery counts. */
