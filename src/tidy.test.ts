@@ -32,7 +32,7 @@ const layers: Readonly<Record<string, number>> = {
 const drivers: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['src/store/'],
   pg: ['src/store/', 'src/messaging/transports/postgres/'],
-  ioredis: ['src/messaging/transports/redis/'],
+  ioredis: ['src/messaging/transports/redis/', 'src/http/resilience/redis-connection.ts'],
   amqplib: ['src/messaging/transports/rabbitmq/'],
   '@platformatic/kafka': ['src/messaging/transports/kafka/'],
   fastify: ['src/server/'],

@@ -321,9 +321,38 @@ export const commandTable = {
         value: 'KEY',
         summary: 'Sent with every attempt, so that any operation may be retried',
       },
+      record: {
+        kind: 'text',
+        value: 'FILE',
+        summary: 'Add the exchange to a recording, without secrets; for tests',
+      },
+      replay: {
+        kind: 'text',
+        value: 'FILE',
+        summary: 'Answer from a recording; nothing is sent',
+      },
     },
     examples: [
       ['treaty connector call shop getOrder --param id=4711', 'one call, the answer as JSON'],
+      [
+        'treaty connector call shop getOrder --param id=4711 --record shop.jsonl',
+        'the same, noted for tests',
+      ],
+    ],
+  },
+  'connector queue': {
+    summary: 'Show or send the calls that wait for a neighbour to come back',
+    description:
+      'Calls are kept where the connector has fallback: { queue: store }. They are sent in order; what the neighbour refuses for good is put aside.',
+    positionals: { connector: { summary: 'Name in connectors' } },
+    options: {
+      send: { kind: 'flag', summary: 'Send them now, also those that are to wait longer' },
+      replay: { kind: 'text', value: 'ID', summary: 'Let a call that was put aside wait again' },
+      discard: { kind: 'text', value: 'ID', summary: 'Forget a call that was put aside' },
+    },
+    examples: [
+      ['treaty connector queue shop', 'what waits, since when, and why'],
+      ['treaty connector queue shop --send', 'once the neighbour is back'],
     ],
   },
   'connector status': {
@@ -394,7 +423,7 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
       'webhook recover',
     ],
   ],
-  ['Connectors', ['connector list', 'connector call', 'connector status']],
+  ['Connectors', ['connector list', 'connector call', 'connector status', 'connector queue']],
   ['Store and errors', ['store backup', 'store migrate', 'explain']],
 ]
 

@@ -38,6 +38,20 @@ beforeAll(async () => {
     resilience:
       timeout: { attempt: 2s, total: 5s }
       retry: { attempts: 2, backoff: { base: 1ms, cap: 2ms } }
+  later:
+    contract: ./shop.openapi.yaml
+    baseUrl: ${server.url}
+    egress: { https: optional, privateNetworks: allow }
+    resilience:
+      retry: { attempts: 1 }
+      rateLimit: { rate: 100/s, scope: cluster }
+      fallback: { queue: store }
+  tokens:
+    contract: ./shop.openapi.yaml
+    baseUrl: ${server.url}
+    egress: { https: optional, privateNetworks: allow }
+    auth: { type: oauth2, grant: client_credentials, tokenUrl: '${server.url}/token', clientId: me,
+            clientSecret: secret://env/SHOP_KEY, share: store }
 `,
   )
 })
@@ -52,6 +66,8 @@ describe('treaty connector', () => {
     expect(code).toBe(0)
     expect(JSON.parse(out).data.connectors).toMatchObject([
       { name: 'shop', operations: [{ name: 'getOrder', method: 'GET', path: '/orders/{id}' }] },
+      { name: 'later' },
+      { name: 'tokens' },
     ])
   })
 
@@ -81,9 +97,60 @@ describe('treaty connector', () => {
     expect((await treaty('connector', 'call', 'shop', 'getOrdr')).code).toBe(4)
   })
 
+  it('records an exchange and replays it without a network', async () => {
+    server.script('/orders/9', hostile.json({ id: 9 }), hostile.answer({ status: 500 }))
+    const call = ['connector', 'call', 'shop', 'getOrder', '--param', 'id=9'] as const
+    expect((await treaty(...call, '--record', 'shop.jsonl')).code).toBe(0)
+    const before = server.requests.length
+
+    const replayed = await treaty(...call, '--replay', 'shop.jsonl')
+    expect(JSON.parse(replayed.out).data.body).toEqual({ id: 9 })
+    expect(server.requests.length).toBe(before)
+    expect((await treaty(...call, '--replay', 'none.jsonl')).code).toBe(4)
+    expect((await treaty(...call, '--replay', 'a', '--record', 'b')).code).toBe(2)
+  })
+
+  it('keeps calls for a neighbour that is down, shows them, and sends them once it is back', async () => {
+    server.script('/orders/1', hostile.answer({ status: 503 }))
+    const kept = await treaty('connector', 'call', 'later', 'getOrder', '--param', 'id=1')
+    expect(kept.code).toBe(0)
+    expect(JSON.parse(kept.out).data).toMatchObject({
+      status: 202,
+      body: { queued: true },
+      degraded: { by: 'queued', code: 'HTTP_STATUS' },
+    })
+    const shown = await treaty('connector', 'queue', 'later')
+    expect(JSON.parse(shown.out).data).toMatchObject({
+      waiting: [{ method: 'GET', path: '/orders/{id}', attempts: 0 }],
+      putAside: [],
+    })
+    expect((await treaty('connector', 'queue', 'later', '--send')).code).toBe(6)
+
+    server.script('/orders/1', hostile.json({ id: 1 }))
+    const sent = await treaty('connector', 'queue', 'later', '--send')
+    expect(sent.code).toBe(0)
+    expect(JSON.parse(sent.out).data).toMatchObject({ drained: { sent: 1 }, waiting: [] })
+    expect((await treaty('connector', 'queue', 'shop')).code).toBe(2)
+    expect((await treaty('connector', 'queue', 'later', '--replay', 'x')).code).toBe(4)
+  })
+
+  it('shares a token between commands, so that the second asks for none', async () => {
+    server.script(
+      '/token',
+      hostile.json({ access_token: 'CANARY-t', expires_in: 600, token_type: 'bearer' }),
+    )
+    server.script('/orders/2', hostile.json({ id: 2 }))
+    for (let n = 0; n < 2; n += 1) {
+      const { code } = await treaty('connector', 'call', 'tokens', 'getOrder', '--param', 'id=2')
+      expect(code).toBe(0)
+    }
+    expect(server.requests.filter(({ url }) => url === '/token')).toHaveLength(1)
+    expect(server.requests.at(-1)?.headers.authorization).toBe('Bearer CANARY-t')
+  })
+
   it('tells whether neighbours answer', async () => {
     server.script('/', hostile.answer({ status: 404 }))
-    const { code, out } = await treaty('connector', 'status')
+    const { code, out } = await treaty('connector', 'status', 'shop')
 
     expect(code).toBe(0)
     expect(JSON.parse(out).data.connectors).toMatchObject([

@@ -3,7 +3,14 @@ import { resolve } from 'node:path'
 import { displayPath, parseYaml } from '../contracts/index.ts'
 import { errorMessage, TreatyError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
-import type { Connector, ConnectorConfig, OpenApiContract } from '../http/index.ts'
+import type {
+  CallQueue,
+  ClientOptions,
+  Connector,
+  ConnectorConfig,
+  OpenApiContract,
+} from '../http/index.ts'
+import type { Store } from '../store/index.ts'
 import type { CommandContext } from './command.ts'
 import { suggest } from './suggest.ts'
 
@@ -42,8 +49,82 @@ export async function connectorContract(
   return { ...contract, findings: [...report.findings, ...contract.findings] }
 }
 
-/** A connector of the configuration, opened. @throws NAME_UNKNOWN, CONNECTOR_INVALID, SECRET_NOT_FOUND, HTTP_OPTIONS_INVALID */
-export async function openConfigured(name: string, context: CommandContext): Promise<Connector> {
+/** A connector of the configuration with what it shares with other processes. */
+export interface OpenedConnector {
+  readonly connector: Connector
+  /** Calls that wait for a neighbour to come back; undefined where its fallback is another. */
+  readonly queue: CallQueue | undefined
+  /** Closes the store too. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens a connector of the configuration, and the store where it shares something there.
+ *
+ * @param transport In place of the network, or around it.
+ * @throws CONNECTOR_UNKNOWN, CONNECTOR_INVALID, SECRET_NOT_FOUND, HTTP_OPTIONS_INVALID and the STORE_ codes
+ */
+export async function openConfigured(
+  name: string,
+  context: CommandContext,
+  transport?: ClientOptions['transport'],
+): Promise<OpenedConnector> {
+  const config = await configOf(name, context)
+  const { connectorOptions, createCallQueue, needsStore, openConnector } = await import(
+    '../http/index.ts'
+  )
+  const contract = await connectorContract(config, context)
+  const store = needsStore(config) ? await openSharedStore(context) : undefined
+  try {
+    const { clock } = context
+    let connector: Connector | undefined
+    const queue =
+      store && config.resilience?.fallback?.queue
+        ? createCallQueue({
+            store,
+            name,
+            clock,
+            send: (request) => (connector as Connector).client.request(request),
+          })
+        : undefined
+    const options = connectorOptions(name, config, {
+      server: contract.server,
+      resolve: (text) => new Secret(text, context.reveal(text)),
+      store,
+      queue,
+    })
+    const opened = openConnector(name, contract, {
+      ...options,
+      clock,
+      ...(transport === undefined ? {} : { transport }),
+    })
+    connector = opened
+    return {
+      connector: opened,
+      queue,
+      async close() {
+        await opened.close()
+        await store?.close()
+      },
+    }
+  } catch (error) {
+    await store?.close()
+    throw error
+  }
+}
+
+async function openSharedStore(context: CommandContext): Promise<Store> {
+  const [{ openStore }, { storeUrlFor }] = await Promise.all([
+    import('../store/index.ts'),
+    import('../messaging/index.ts'),
+  ])
+  const settings = await context.settings()
+  const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+  return openStore(url, { clock: context.clock })
+}
+
+/** @throws CONNECTOR_UNKNOWN */
+async function configOf(name: string, context: CommandContext): Promise<ConnectorConfig> {
   const all = await configuredConnectors(context)
   const config = all.find(([known]) => known === name)?.[1]
   if (config === undefined) {
@@ -53,11 +134,5 @@ export async function openConfigured(name: string, context: CommandContext): Pro
       details: { connector: name },
     })
   }
-  const { connectorOptions, openConnector } = await import('../http/index.ts')
-  const contract = await connectorContract(config, context)
-  const options = connectorOptions(name, config, {
-    server: contract.server,
-    resolve: (text) => new Secret(text, context.reveal(text)),
-  })
-  return openConnector(name, contract, { ...options, clock: context.clock })
+  return config
 }

@@ -48,6 +48,7 @@ export const loaders: {
   stats: async () => (await import('./commands/stats.ts')).stats,
   'connector list': async () => (await import('./commands/connector-list.ts')).connectorList,
   'connector call': async () => (await import('./commands/connector-call.ts')).connectorCall,
+  'connector queue': async () => (await import('./commands/connector-queue.ts')).connectorQueue,
   'connector status': async () => (await import('./commands/connector-status.ts')).connectorStatus,
   'store backup': async () => (await import('./commands/store-backup.ts')).storeBackup,
   'store migrate': async () => (await import('./commands/store-migrate.ts')).storeMigrate,

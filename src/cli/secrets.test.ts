@@ -31,6 +31,7 @@ const commandLines: Readonly<Partial<Record<CommandName, readonly string[]>>> = 
   'connector list': [],
   'connector call': ['crm', 'getThing'],
   'connector status': [],
+  'connector queue': ['crm'],
   'export asyncapi': [],
   'import asyncapi': ['a.json'],
   'import jsonschema': ['a.json'],

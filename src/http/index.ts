@@ -6,6 +6,7 @@ export type { ApiKeyAuth, BasicAuth, BearerAuth, HmacAuth } from './auth/static-
 export type { TwoStepAuth } from './auth/two-step.ts'
 export type { CallRequest, CallResponse } from './client/call.ts'
 export { createClient } from './client/client.ts'
+export type { ClientFallback } from './client/client-fallback.ts'
 export type {
   Client,
   ClientLimits,
@@ -22,8 +23,20 @@ export type {
   WireRequest,
   WireResponse,
 } from './client/transport.ts'
+export {
+  type CallQueue,
+  type CallQueueOptions,
+  createCallQueue,
+  type Drained,
+  type QueuedCall,
+} from './connectors/call-queue.ts'
 export { type Connector, type OperationCall, openConnector } from './connectors/connector.ts'
-export { type ConnectorConfig, connectorOptions } from './connectors/connector-config.ts'
+export {
+  type ConnectorConfig,
+  type ConnectorContext,
+  needsStore,
+} from './connectors/connector-config.ts'
+export { connectorOptions } from './connectors/connector-options.ts'
 export {
   type OpenApiContract,
   type Operation,
@@ -75,6 +88,7 @@ export {
   type RateLimiterSnapshot,
   type RateLimitPolicy,
 } from './resilience/rate-limiter.ts'
+export { redisBucketAt } from './resilience/redis-connection.ts'
 export { createRetry, type RetryOptions } from './resilience/retry.ts'
 export {
   createRetryBudget,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, it } from 'vitest'
-import { createSharedRateLimiter, redisBucket } from '../../src/http/index.ts'
+import { createSharedRateLimiter, redisBucket, redisBucketAt } from '../../src/http/index.ts'
 import { withService } from '../conformance/service-url.ts'
 
 await withService('redis', (url) => {
@@ -34,6 +34,28 @@ await withService('redis', (url) => {
       const seconds = ((at.at(-1) ?? 0) - (at[0] ?? 0)) / 1000
       expect(at.length).toBeLessThanOrEqual(5 + 100 * seconds + 2)
       expect(at.length).toBeGreaterThan(100 * seconds * 0.7)
+    })
+
+    it('is there for a connector by its URL, and shrinks to a part of its own where nobody answers', async () => {
+      const name = `test-${randomUUID()}`
+      const bucket = redisBucketAt(url, name)
+      const request = { ratePerSecond: 1, burst: 3, costs: [1, 1, 1, 1] }
+      expect(await bucket.take(request)).toMatchObject({ admitted: 3 })
+      expect(await redisBucket(redis, name).take(request)).toMatchObject({ admitted: 0 })
+      await bucket.close?.()
+
+      const gone = redisBucketAt('redis://127.0.0.1:1', name)
+      const events: string[] = []
+      const limiter = createSharedRateLimiter({
+        bucket: gone,
+        ratePerSecond: 90,
+        burst: 3,
+        replicas: 3,
+        onEvent: ({ type }) => events.push(type),
+      })
+      await limiter.acquire()
+      expect(events).toContain('rate_limit_degraded')
+      await gone.close?.()
     })
 
     it('pauses every process, and its keys vanish by themselves', async () => {

@@ -1,4 +1,7 @@
-import { TreatyError } from '../../core/errors.ts'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { isTreatyError, TreatyError } from '../../core/errors.ts'
+import type { ClientOptions } from '../../http/index.ts'
 import type { Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import type { ParameterValues } from '../connector-arguments.ts'
@@ -11,6 +14,31 @@ interface Data {
   readonly headers: Readonly<Record<string, string>>
   readonly body: unknown
   readonly attempts: number
+  /** Why another answered in its place, and who; absent where the neighbour itself did. */
+  readonly degraded?: { readonly by: string; readonly code: string }
+}
+
+/** Notes the exchange in a file, or answers from one. @throws USAGE */
+async function tapeOf(
+  { record, replay }: { readonly record?: string; readonly replay?: string },
+  context: CommandContext,
+): Promise<ClientOptions['transport']> {
+  if (record !== undefined && replay !== undefined) {
+    throw new TreatyError('USAGE', '--record and --replay are given together', {
+      hint: 'Record first, then replay.',
+    })
+  }
+  const { recordTransport, replayTransport } = await import('../../http/index.ts')
+  if (replay !== undefined) {
+    const file = resolve(context.cwd, replay)
+    if (existsSync(file)) return replayTransport({ file })
+    throw new TreatyError('FILE_NOT_FOUND', `there is no recording ${replay}`, {
+      hint: 'Make it with --record FILE.',
+    })
+  }
+  if (record === undefined) return undefined
+  const file = resolve(context.cwd, record)
+  return (network) => recordTransport(network, { file })
 }
 
 async function bodyOf(data: string | undefined, context: CommandContext): Promise<unknown> {
@@ -24,10 +52,15 @@ async function bodyOf(data: string | undefined, context: CommandContext): Promis
   }
 }
 
+function codeOf(cause: unknown): string {
+  return isTreatyError(cause) ? cause.code : 'UNFORESEEN'
+}
+
 /** Calls one operation of a connector. */
 export const connectorCall: Command<CommandTable['connector call'], Data> = {
-  async run({ connector: name, operation, param, data, idempotencyKey }, context) {
-    const connector = await openConfigured(name, context)
+  async run({ connector: name, operation, param, data, idempotencyKey, ...tape }, context) {
+    const opened = await openConfigured(name, context, await tapeOf(tape, context))
+    const { connector } = opened
     try {
       const params: ParameterValues = parameterValues(param ?? [], connector.contract, operation)
       const body = await bodyOf(data, context)
@@ -36,21 +69,25 @@ export const connectorCall: Command<CommandTable['connector call'], Data> = {
         headers,
         body: answer,
         attempts,
+        degraded,
       } = await connector.call(operation, {
         params,
         signal: context.stopping,
         ...(body === undefined ? {} : { body }),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       })
+      const standIn = degraded && { by: degraded.by, code: codeOf(degraded.cause) }
       return {
-        data: { status, headers, body: answer, attempts },
-        toText: (style) =>
-          `${style.dim(`${status}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`)}\n${
-            typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
-          }`,
+        data: { status, headers, body: answer, attempts, ...(standIn && { degraded: standIn }) },
+        toText(style) {
+          const facts = `${status}, ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`
+          const note = standIn ? style.yellow(`, ${standIn.by} because of ${standIn.code}`) : ''
+          const body = typeof answer === 'string' ? answer : JSON.stringify(answer, undefined, 2)
+          return `${style.dim(facts)}${note}\n${body}`
+        },
       }
     } finally {
-      await connector.close()
+      await opened.close()
     }
   },
 }

@@ -47,9 +47,11 @@ async function statusOf(name: string, context: CommandContext): Promise<Status> 
   const begunAt = context.clock.monotonic()
   const ms = () => Math.round(context.clock.monotonic() - begunAt)
   try {
-    const { status } = await opened.client.request({
+    const { status } = await opened.connector.client.request({
       method: 'HEAD',
       path: '',
+      // What answers in its place says nothing about the neighbour.
+      fallback: false,
       timeoutMs: 10_000,
       signal: context.stopping,
     })

@@ -23,6 +23,8 @@ export type Rule =
     }
   /** Names of the reader's own choice. */
   | { readonly kind: 'names'; readonly values: Rule }
+  /** Whatever the reader wants. */
+  | { readonly kind: 'any' }
 
 const text: Rule = { kind: 'text' }
 const secret: Rule = { kind: 'text', secret: true }
@@ -38,7 +40,7 @@ const map = (keys: Readonly<Record<string, Rule>>): Rule => ({ kind: 'map', keys
 
 /** How a connector proves itself; every secret by reference. */
 const connectorAuth = map({
-  type: { kind: 'text', choices: ['apiKey', 'bearer', 'basic', 'oauth2', 'hmac'] },
+  type: { kind: 'text', choices: ['apiKey', 'bearer', 'basic', 'oauth2', 'token', 'hmac'] },
   in: { kind: 'text', choices: ['header', 'query'] },
   name: text,
   value: secret,
@@ -64,6 +66,24 @@ const connectorAuth = map({
   content: text,
   format: text,
   encoding: { kind: 'text', choices: ['hex', 'base64'] },
+  secretEncoding: { kind: 'text', choices: ['utf8', 'base64', 'hex'] },
+  timestamp: map({ header: text, unit: { kind: 'text', choices: ['s', 'ms'] } }),
+  nonceHeader: text,
+  request: {
+    kind: 'map',
+    required: ['url'],
+    keys: {
+      url: text,
+      method: text,
+      headers: { kind: 'names', values: text },
+      body: { kind: 'names', values: text },
+      format: { kind: 'text', choices: ['json', 'form'] },
+    },
+  },
+  tokenPath: text,
+  expiresInPath: text,
+  ttl: duration,
+  share: { kind: 'text', choices: ['store', 'off'] },
 })
 
 const connector: Rule = map({
@@ -77,6 +97,10 @@ const connector: Rule = map({
     https: { kind: 'text', choices: ['required', 'optional'] },
     privateNetworks: { kind: 'text', choices: ['deny', 'allow'] },
     ports: { kind: 'list', items: { kind: 'integer', min: 1, max: 65_535 } },
+  }),
+  idempotency: map({
+    header: text,
+    format: { kind: 'text', choices: ['structured', 'plain'] },
   }),
   resilience: map({
     timeout: map({ attempt: duration, total: duration }),
@@ -106,6 +130,9 @@ const connector: Rule = map({
       keys: {
         rate,
         burst: whole,
+        scope: { kind: 'text', choices: ['process', 'cluster'] },
+        redis: { kind: 'text', url: true },
+        replicas: whole,
         adaptive: { kind: 'text', choices: ['headers', 'off'] },
         maxWait: duration,
         maxQueue: whole,
@@ -117,6 +144,20 @@ const connector: Rule = map({
       keys: { concurrent: whole, queue: { kind: 'integer', min: 0, max: 1_000_000 } },
     },
     hedge: map({ delay: duration }),
+    fallback: {
+      kind: 'map',
+      oneOf: ['value', 'cached', 'alternate', 'queue'],
+      keys: {
+        value: { kind: 'any' },
+        cached: {
+          kind: 'map',
+          required: ['maxAge'],
+          keys: { maxAge: duration, entries: whole },
+        },
+        alternate: { kind: 'text', url: true },
+        queue: { kind: 'text', choices: ['store'] },
+      },
+    },
   }),
 })
 

@@ -126,6 +126,21 @@ export const httpCodes = {
     meaning: 'The call failed, and so did its fallback. The cause is the failure of the call.',
     fix: 'Mend the dependency first; the fallback is in `details.fallback`.',
   },
+  CALL_NOT_KEPT: {
+    exitCode: 6,
+    status: 503,
+    retryable: false,
+    meaning:
+      'A call that failed cannot be kept for later: the other side may have done it already and it may not be done twice, or its body can be read only once.',
+    fix: 'Give the call an `idempotencyKey` and a body that is text or plain data, or call again yourself.',
+  },
+  CALL_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'No call of this id was put aside by the queue of the connector.',
+    fix: 'List them with `treaty connector queue NAME`.',
+  },
   CREDENTIAL_REFUSED: {
     exitCode: 5,
     status: 502,

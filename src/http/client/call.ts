@@ -26,6 +26,8 @@ export interface CallRequest {
   readonly responseType?: ResponseType
   /** For all attempts together, in place of the client's `timeout.totalMs`. */
   readonly timeoutMs?: number
+  /** False: the call's own failure, also where the client has a fallback. */
+  readonly fallback?: false
   readonly signal?: AbortSignal
 }
 

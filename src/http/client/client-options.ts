@@ -8,6 +8,7 @@ import type { Dependency, ResilienceOptions } from '../resilience/dependencies.t
 import type { ResilienceEvent } from '../resilience/policy.ts'
 import type { RateLimitPolicy } from '../resilience/rate-limiter.ts'
 import type { CallRequest, CallResponse } from './call.ts'
+import type { ClientFallback } from './client-fallback.ts'
 import type { TlsOptions } from './connect.ts'
 import type { HeadersInput } from './message-headers.ts'
 import type { PaginateOptions } from './paginate.ts'
@@ -41,7 +42,9 @@ export interface ClientLimits {
   readonly connections?: number
 }
 
-export interface ClientOptions extends ResilienceOptions {
+export interface ClientOptions extends Omit<ResilienceOptions, 'fallback'> {
+  /** Default: none. */
+  readonly fallback?: ClientFallback | false
   readonly baseUrl: string | URL
   /** Name in errors, events and metrics; default: the host. */
   readonly name?: string

@@ -498,6 +498,42 @@ describe('fallback (C156)', () => {
     expect(error).toMatchObject({ code: 'FALLBACK_FAILED', status: 503, attempts: 1 })
   })
 
+  it('asks a second neighbour with the same call, and says so', async () => {
+    const path = scripted(hostile.answer({ status: 503 }))
+    const second = await hostileServer()
+    second.script(path, hostile.json({ from: 'second' }, 201))
+    const client = clientOf({ retry: false, fallback: { alternate: second.url } })
+    const request = { method: 'PUT', path, body: { n: 1 }, query: { q: 'x' } }
+
+    expect(await client.request(request)).toMatchObject({
+      status: 201,
+      body: { from: 'second' },
+      degraded: { by: 'alternate', cause: { status: 503 } },
+    })
+    expect(second.requests).toMatchObject([{ method: 'PUT', url: `${path}?q=x` }])
+    expect(second.requests[0]?.body.toString()).toBe('{"n":1}')
+
+    second.script(path, hostile.answer({ status: 500 }))
+    expect(await failure(client.request(request))).toMatchObject({
+      code: 'FALLBACK_FAILED',
+      status: 503,
+    })
+    // Who asks for the failure itself gets it.
+    expect(await failure(client.request({ ...request, fallback: false }))).toMatchObject({
+      code: 'HTTP_STATUS',
+    })
+    await client.close()
+    await second.close()
+  })
+
+  it('refuses an alternate that is no URL, or the neighbour itself', () => {
+    for (const alternate of ['backup', `${server.url}/other`]) {
+      expect(() => clientOf({ fallback: { alternate } })).toThrow(
+        expect.objectContaining({ code: 'HTTP_OPTIONS_INVALID' }),
+      )
+    }
+  })
+
   it('gives a fixed body, or keeps the call for later with 202', async () => {
     const path = scripted(hostile.answer({ status: 503 }))
     const fixed = clientOf({ retry: false, fallback: { value: { rate: 1 } } })

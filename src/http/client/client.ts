@@ -6,16 +6,15 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import { createAuthenticator } from '../auth/create-auth.ts'
 import type { TokenFetch } from '../auth/oauth2.ts'
 import { checkAddress } from '../egress/check-address.ts'
-import {
-  createDependency,
-  type Dependency,
-  type ResilienceOptions,
-} from '../resilience/dependencies.ts'
+import { createDependency, type Dependency } from '../resilience/dependencies.ts'
+import type { FallbackOptions } from '../resilience/fallback.ts'
 import { invalidOption, numberOption } from '../resilience/policy.ts'
 import { CallScope, enterScope, noteAttempts } from '../resilience/scope.ts'
+import type { SharedBucket } from '../resilience/shared-bucket.ts'
 import { createTimeout } from '../resilience/time-limit.ts'
 import { type AttemptContext, attempt, type CallPlan, checkHome, mayRetry } from './attempt.ts'
 import type { CallRequest, CallResponse } from './call.ts'
+import { checkAlternate, policyFallback } from './client-fallback.ts'
 import type { Client, ClientOptions } from './client-options.ts'
 import { idempotencyHeader } from './idempotency.ts'
 import { addHeaders, type HeaderRecord } from './message-headers.ts'
@@ -83,23 +82,6 @@ function egressRules(options: ClientOptions): EgressRules {
   return { https, privateNetworks, ports }
 }
 
-/** Fallbacks give bodies; callers get answers. */
-function fallbackAsResponse(
-  fallback: ResilienceOptions['fallback'],
-): ResilienceOptions['fallback'] {
-  if (!fallback) return fallback
-  const { value, alternate, queue } = fallback
-  const answer = (status: number, body: unknown) => ({ status, headers: {}, body, attempts: 0 })
-  return {
-    ...fallback,
-    ...(value === undefined ? {} : { value: answer(200, value) }),
-    ...(alternate && {
-      alternate: async (cause, scope) => answer(200, await alternate(cause, scope)),
-    }),
-    ...(queue && { queue: async (cause, scope) => answer(202, await queue(cause, scope)) }),
-  }
-}
-
 /**
  * A client of one neighbour: one base URL that no call can leave, one credential, one set of policies.
  *
@@ -121,6 +103,10 @@ class HttpClient implements Client {
   readonly #keyHeader: string
   readonly #isKeyQuoted: boolean
   readonly #schemas = new WeakMap<object, CompiledSchema>()
+  /** For fallbacks, which see scopes only. */
+  readonly #requests = new WeakMap<CallScope, CallRequest>()
+  readonly #sharedBucket: SharedBucket | undefined
+  #alternate: Client | undefined
   readonly #watch: ReturnType<typeof createTelemetry>
 
   constructor(options: ClientOptions) {
@@ -130,11 +116,11 @@ class HttpClient implements Client {
     this.name = options.name ?? this.#base.url.host
     this.#transport = makeTransport(options, this.#base)
     const { clock, random, onEvent } = options
-    const fallback = fallbackAsResponse(options.fallback)
     this.#dependency = createDependency(
-      fallback === undefined ? options : { ...options, fallback },
+      { ...options, fallback: this.#fallbackOf(options) },
       { name: this.name, clock, random, onEvent },
     )
+    this.#sharedBucket = (options.rateLimit || undefined)?.shared?.bucket
     const auth = this.#makeAuth(options, egress)
     this.#reserved = new Set(auth?.headerNames)
     this.#context = {
@@ -209,7 +195,11 @@ class HttpClient implements Client {
   }
 
   async close(): Promise<void> {
-    await this.#transport.close()
+    await Promise.all([
+      this.#transport.close(),
+      this.#alternate?.close(),
+      this.#sharedBucket?.close?.(),
+    ])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -232,12 +222,38 @@ class HttpClient implements Client {
     scope.canHedge = plan.isSafe && plan.body.isReplayable
     scope.totalMs = request.timeoutMs
     scope.cacheKey = this.#cacheKey(plan)
+    scope.canFallBack = request.fallback !== false
+    if (this.#dependency.fallback) this.#requests.set(scope, request)
     const response = await this.#dependency.policy.run((inner) => {
       plan.attempts = Math.max(inner.attempt, 1)
       return attempt(plan, this.#context, inner)
     }, scope)
     if (scope.degraded === undefined) return response
     return { ...response, attempts: plan.attempts, degraded: scope.degraded }
+  }
+
+  #fallbackOf(options: ClientOptions): FallbackOptions | false {
+    const { fallback } = options
+    if (!fallback) return false
+    const { alternate } = fallback
+    if (typeof alternate === 'string' || alternate instanceof URL) {
+      const baseUrl = checkAlternate(alternate, this.#base.origin)
+      const name = `${this.name}, its alternate`
+      // A limit that is shared by the neighbour's name is not this one's.
+      const { shared: _, ...rateLimit } = options.rateLimit || {}
+      this.#alternate = createClient({
+        ...options,
+        baseUrl,
+        name,
+        fallback: false,
+        ...(options.rateLimit ? { rateLimit: rateLimit as typeof options.rateLimit } : {}),
+      })
+    }
+    return policyFallback(fallback, {
+      requestOf: (scope) => this.#requests.get(scope) as CallRequest,
+      callAlternate: (request, scope) =>
+        (this.#alternate as Client).request({ ...request, signal: scope.signal }),
+    })
   }
 
   /** Only answers to reading may be given again, and only to who asked with the same headers. */

@@ -2,12 +2,14 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TreatyError } from '../../core/errors.ts'
+import { TreatyError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
+import { openStore } from '../../store/index.ts'
 import { type HostileServer, hostile, hostileServer } from '../../testing/hostile-server.ts'
 import { createClient } from '../client/client.ts'
 import { openConnector } from './connector.ts'
-import { connectorOptions } from './connector-config.ts'
+import { needsStore } from './connector-config.ts'
+import { connectorOptions } from './connector-options.ts'
 import { readOpenApi } from './openapi.ts'
 import { recordTransport, replayTransport } from './recording.ts'
 
@@ -191,6 +193,88 @@ describe('connectorOptions', () => {
       bulkhead: { concurrent: 8, queue: 100 },
     })
     void createClient(options).close()
+  })
+
+  const bare = { resolve: (text: string) => new Secret(text, 'value'), server: 'https://a.test' }
+
+  it('shares tokens, limits and calls through the store, and says where that is needed', async () => {
+    const store = await openStore('memory:')
+    const added: string[] = []
+    const queue = {
+      add: (request: { readonly path: string }) => {
+        added.push(request.path)
+        return Promise.resolve({ id: 'q1' })
+      },
+    }
+    const auth = { type: 'oauth2', grant: 'refresh_token', refreshToken: 'secret://env/R' }
+    const resilience = {
+      rateLimit: { rate: '10/s', scope: 'cluster', replicas: 3 },
+      fallback: { queue: 'store' },
+    } as const
+    expect(needsStore({ auth })).toBe(true)
+    expect(needsStore({ auth: { ...auth, share: 'off' } })).toBe(false)
+    expect(needsStore({ auth: { type: 'oauth2', grant: 'client_credentials' } })).toBe(false)
+    expect(needsStore({ auth: { type: 'token', share: 'store' } })).toBe(true)
+    expect(needsStore({ resilience: { rateLimit: resilience.rateLimit } })).toBe(true)
+    expect(needsStore({ resilience: { fallback: resilience.fallback } })).toBe(true)
+    const onRedis = { rate: '1/s', scope: 'cluster', redis: 'redis://r' } as const
+    expect(needsStore({ resilience: { rateLimit: onRedis } })).toBe(false)
+
+    const options = connectorOptions('a', { auth, resilience }, { ...bare, store, queue })
+    expect(options.auth).toMatchObject({ refreshToken: 'value', store })
+    expect(options.rateLimit).toMatchObject({ shared: { replicas: 3 } })
+    const client = createClient({
+      ...options,
+      auth: { type: 'bearer', token: 't' },
+      transport: {
+        send: () => Promise.reject(new TreatyError('HTTP_NETWORK', 'gone', { kind: 'network' })),
+        close: () => Promise.resolve(),
+      },
+    })
+    expect(await client.request({ method: 'PUT', path: '/x' })).toMatchObject({
+      status: 202,
+      body: { queued: true, id: 'q1' },
+      degraded: { by: 'queued' },
+    })
+    expect(added).toEqual(['/x'])
+    for (const config of [{ auth }, { resilience }]) {
+      expect(() => connectorOptions('a', config, bare)).toThrow(
+        expect.objectContaining({ code: 'HTTP_OPTIONS_INVALID' }),
+      )
+    }
+  })
+
+  it('reads fallbacks, tokens in two steps and the form of idempotency keys', () => {
+    const read = (config: Parameters<typeof connectorOptions>[1]) =>
+      connectorOptions('a', config, bare)
+    expect(read({ resilience: { fallback: { value: { rate: 1 } } } }).fallback).toEqual({
+      value: { rate: 1 },
+    })
+    const cached = { maxAge: '5m', entries: 10 }
+    expect(read({ resilience: { fallback: { cached } } }).fallback).toEqual({
+      cached: { maxAgeMs: 300_000, entriesMax: 10 },
+    })
+    const alternate = 'https://backup.test'
+    expect(read({ resilience: { fallback: { alternate } } }).fallback).toEqual({ alternate })
+    const request = { url: 'https://a.test/login', body: { key: 'secret://env/K' } }
+    const auth = {
+      type: 'token',
+      request,
+      tokenPath: 'data.token',
+      expiresInPath: 'ttl',
+      ttl: '1h',
+    }
+    expect(read({ auth }).auth).toEqual({
+      type: 'token',
+      request: { url: 'https://a.test/login', body: { key: 'value' } },
+      token: 'data.token',
+      expiresIn: 'ttl',
+      ttlMs: 3_600_000,
+    })
+    expect(read({ idempotency: { header: 'X-Key', format: 'plain' } }).idempotency).toEqual({
+      header: 'X-Key',
+      quoted: false,
+    })
   })
 
   it('refuses what is no duration, share or rate', () => {

@@ -120,7 +120,7 @@ export function createFallback(options: FallbackOptions): Fallback {
       cache?.keep(keyOf(scope), value)
       return value
     } catch (cause) {
-      if (scope.isCancelled || !applies(cause)) throw cause
+      if (scope.isCancelled || !scope.canFallBack || !applies(cause)) throw cause
       return await stepIn(cause, scope)
     }
   }

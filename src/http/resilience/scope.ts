@@ -42,6 +42,8 @@ export class CallScope {
   degraded: Degraded | undefined
   /** True where a second request at the same time does no harm. */
   canHedge = true
+  /** False: the call wants its own failure, and no fallback in its place. */
+  canFallBack = true
 
   constructor(parent?: CallScope) {
     this.#parent = parent
@@ -51,6 +53,7 @@ export class CallScope {
     this.totalMs = parent?.totalMs
     this.cacheKey = parent?.cacheKey
     this.canHedge = parent?.canHedge ?? true
+    this.canFallBack = parent?.canFallBack ?? true
   }
 
   /** True once this call, or the one it is part of, was told to end. */

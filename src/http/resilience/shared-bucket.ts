@@ -21,6 +21,8 @@ export interface SharedBucket {
   take(request: BucketRequest): Promise<BucketGrant>
   /** Nobody is admitted for this time, in any process. */
   pause(ms: number): Promise<void>
+  /** Gives back what the bucket holds open; the client that uses it does so when it closes. */
+  close?(): Promise<void>
 }
 
 interface State {
