@@ -214,6 +214,8 @@ export interface SubscriptionSpec {
   readonly group: string
   /** Name of this replica, for people. */
   readonly replica?: string
+  /** Told of deliveries that were handed to another process while they were out: what they still settle has no effect. Must not throw. */
+  readonly onLost?: (deliveries: readonly Delivery[]) => void
 }
 /** Must not throw. Called with one or more deliveries. */
 export type DeliverySink = (deliveries: readonly Delivery[]) => void

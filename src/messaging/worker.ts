@@ -108,7 +108,11 @@ class Worker implements StartedWorker {
     const { consume, group, transport } = this.#options
     const { replica, signal, prefetch = this.#concurrency } = consume
     this.#subscription = await transport.subscribe(
-      { group, ...(replica === undefined ? {} : { replica }) },
+      {
+        group,
+        ...(replica === undefined ? {} : { replica }),
+        onLost: (deliveries) => this.#lost(deliveries),
+      },
       (deliveries) => this.#arrive(deliveries),
     )
     this.#subscription.grant(this.#concurrency + prefetch)
@@ -140,6 +144,17 @@ class Worker implements StartedWorker {
     this.#abortRuns(
       new TreatyError('LEASES_LOST', `the work of "${consumer}" was handed to another process`),
     )
+  }
+
+  /** Their outcome counts for nothing any more; who looks at the signal can stop. */
+  #lost(deliveries: readonly Delivery[]): void {
+    for (const run of this.#runs) {
+      if (!deliveries.includes(run.ready.delivery)) continue
+      const { id } = run.ready.delivery.record
+      run.context.abort(
+        new TreatyError('LEASES_LOST', `the message "${id}" was handed to another process`),
+      )
+    }
   }
 
   #abortRuns(reason: TreatyError): void {

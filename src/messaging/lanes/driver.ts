@@ -8,6 +8,7 @@ import type {
   IncomingRecord,
   Settlement,
   SettleResult,
+  SubscriptionSpec,
   TransportSubscription,
 } from '../transport.ts'
 
@@ -175,7 +176,7 @@ export interface LaneGroup {
   /** `mayStart` may have changed. */
   wake(): void
   /** `isReady` of what it gives is true while a lane is ours; a driver that knows better says so itself. */
-  subscribe(sink: DeliverySink): TransportSubscription
+  subscribe(sink: DeliverySink, onLost?: SubscriptionSpec['onLost']): TransportSubscription
   /** The settlements of deliveries of this group. Resolves when they are written; `release` without a delay at once. */
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]>
   gauges(): LaneGauges

@@ -267,6 +267,22 @@ describe('what becomes of a message', () => {
 })
 
 describe('handing over', () => {
+  it('tells whose delivery was lost with its lane', async () => {
+    const { broker, owner } = start({ credit: 0, ordering: 'none' })
+    const lost: string[] = []
+    owner.lanes
+      .subscribe(
+        () => undefined,
+        (deliveries) => void lost.push(...deliveries.map(({ record }) => record.id)),
+      )
+      .grant(1)
+    for (const id of ['1', '2']) broker.publish(lane, { id })
+    owner.claim(lane)
+    await turns()
+    owner.lanes.forget(lane)
+    expect(lost).toEqual(['1'])
+  })
+
   it('drains a lane: starts nothing more, waits for handlers, and the next owner has no suspects', async () => {
     const broker = new LogBroker()
     const first = start({ broker, credit: 1 })

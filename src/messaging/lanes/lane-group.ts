@@ -1,19 +1,20 @@
 import { effectsUnsupported } from '../handler-context.ts'
 import type {
   Delivery,
+  DeliverySink,
   Failure,
   Settlement,
   SettleResult,
+  SubscriptionSpec,
   TransportSubscription,
 } from '../transport.ts'
 import type { Ending, LaneEntry, LaneGauges, LaneGroup, LaneGroupOptions } from './driver.ts'
-import { Lane, type LaneLimits } from './lane.ts'
+import { Lane, type LaneLease, type LaneLimits, type Node, nodeOf, type Waiter } from './lane.ts'
 import { letterOf } from './letter.ts'
-import { type LaneLease, type Node, nodeOf, type Waiter } from './node.ts'
 import { Outlets } from './outlets.ts'
 import { ReadyQueue } from './ready-queue.ts'
 import { Solo } from './solo.ts'
-import { createWriter, type Writer } from './writer.ts'
+import { Writer } from './writer.ts'
 
 const lost: SettleResult = { ok: false, reason: 'lost' }
 const limitsDefault: LaneLimits = { window: 256, windowMax: 4096, windowBytes: 16_777_216 }
@@ -44,7 +45,7 @@ class Group implements LaneGroup {
     const { window, windowMax, windowBytes } = { ...limitsDefault, ...options }
     this.#limits = { window, windowMax, windowBytes }
     this.#solo = new Solo(options.clock, () => this.#pump())
-    this.#writer = createWriter({
+    this.#writer = new Writer({
       ...options,
       written: (lane, kept) => this.#written(lane, kept),
       fenced: (lane) => this.forget(lane.name),
@@ -199,18 +200,19 @@ class Group implements LaneGroup {
     this.#inFlight += 1
     if (entry.place !== undefined) lane.startedThrough = Math.max(lane.startedThrough, entry.place)
     const lease: LaneLease = { node, token: node.token }
-    this.#outlets.give({
+    const delivery: Delivery = {
       record,
       group: this.#options.group.name,
       attempt: node.failures + 1,
       deliveryCount: node.handouts + node.releases,
       ...(node.firstFailedAt === undefined ? {} : { firstFailedAt: node.firstFailedAt }),
       lease,
-    })
+    }
+    node.out = { delivery, onLost: this.#outlets.give(delivery) }
   }
 
-  subscribe(sink: (deliveries: readonly Delivery[]) => void): TransportSubscription {
-    return this.#outlets.open(sink, () => this.#lanes.size > 0)
+  subscribe(sink: DeliverySink, onLost?: SubscriptionSpec['onLost']): TransportSubscription {
+    return this.#outlets.open(sink, () => this.#lanes.size > 0, onLost)
   }
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
@@ -241,6 +243,7 @@ class Group implements LaneGroup {
       return
     }
     node.lane.inFlight -= 1
+    node.out = undefined
     this.#inFlight -= 1
     if (settlement.outcome === 'ack') this.#end(node, settlement.as ?? 'handled', waiter)
     else if (settlement.outcome === 'drop') this.#expire(node, waiter)
@@ -383,6 +386,7 @@ class Group implements LaneGroup {
     this.#inFlight -= lane.inFlight
     for (const node of lane.all()) {
       if (node.timer !== undefined) this.#options.clock.clearTimeout(node.timer)
+      if (node.out !== undefined) node.out.onLost?.([node.out.delivery])
     }
     for (const waiter of lane.abandon()) waiter(lost)
     this.#writer.lost(lane)

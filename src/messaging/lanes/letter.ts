@@ -1,6 +1,6 @@
 import type { Failure, GroupTopology } from '../transport.ts'
 import type { LaneLetter } from './driver.ts'
-import type { Node } from './node.ts'
+import type { Node } from './lane.ts'
 
 /** The dead letter of a message as it stands now. */
 export function letterOf(

@@ -1,7 +1,13 @@
-import type { Delivery, DeliverySink, TransportSubscription } from '../transport.ts'
+import type {
+  Delivery,
+  DeliverySink,
+  SubscriptionSpec,
+  TransportSubscription,
+} from '../transport.ts'
 
 interface Outlet {
   readonly sink: DeliverySink
+  readonly onLost: SubscriptionSpec['onLost']
   credit: number
   isPaused: boolean
   batch: Delivery[]
@@ -24,8 +30,12 @@ export class Outlets {
     return this.#open.some(canTake)
   }
 
-  open(sink: DeliverySink, isReady: () => boolean): TransportSubscription {
-    const outlet: Outlet = { sink, credit: 0, isPaused: false, batch: [] }
+  open(
+    sink: DeliverySink,
+    isReady: () => boolean,
+    onLost: SubscriptionSpec['onLost'],
+  ): TransportSubscription {
+    const outlet: Outlet = { sink, onLost, credit: 0, isPaused: false, batch: [] }
     this.#open.push(outlet)
     const onCredit = this.#onCredit
     return {
@@ -49,16 +59,17 @@ export class Outlets {
     }
   }
 
-  /** Puts a delivery into the hands of whose turn it is; ask `hasCredit` first. */
-  give(delivery: Delivery): void {
+  /** Puts a delivery into the hands of whose turn it is, and gives what to call if it is lost; ask `hasCredit` first. */
+  give(delivery: Delivery): SubscriptionSpec['onLost'] {
     for (let tried = 0; tried < this.#open.length; tried += 1) {
       this.#turn = (this.#turn + 1) % this.#open.length
       const outlet = this.#open[this.#turn]
       if (outlet === undefined || !canTake(outlet)) continue
       outlet.credit -= 1
       outlet.batch.push(delivery)
-      return
+      return outlet.onLost
     }
+    return undefined
   }
 
   /** Hands out what was given. */

@@ -1,5 +1,5 @@
 import { priorityLevels } from '../transport.ts'
-import type { Node } from './node.ts'
+import type { Node } from './lane.ts'
 
 /** So often the lowest level has its turn, however much of a higher one there is. */
 const fairEvery = 16

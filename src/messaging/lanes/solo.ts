@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../../core/clock.ts'
-import type { Node } from './node.ts'
+import type { Node } from './lane.ts'
 
 /** How long a message that must run alone waits for handlers that do not end. */
 const patienceMs = 10_000

@@ -1,18 +1,6 @@
 import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { LaneGroupOptions, WriteResult } from './driver.ts'
-import type { Batch, Lane } from './lane.ts'
-import type { Node } from './node.ts'
-
-/** Brings the changes of lanes to the broker, again until it takes them or says that the lane is lost. */
-export interface Writer {
-  /** Writes the lane's changes, if there are any, as soon as no other write of it is under way. */
-  soon(lane: Lane): void
-  /** Resolves when this lane has nothing left to write, or is not ours any more. */
-  idle(lane: Lane): Promise<void>
-  /** The lane is not ours any more. */
-  lost(lane: Lane): void
-  close(): void
-}
+import type { Batch, Lane, Node } from './lane.ts'
 
 export interface WriterOptions
   extends Pick<
@@ -32,102 +20,115 @@ interface Job {
   readonly batch: Batch
 }
 
-export function createWriter(options: WriterOptions): Writer {
-  const { driver, clock, reserve, writeGapMs = 0 } = options
-  const together = options.writes === 'together'
-  const dirty = new Set<Lane>()
-  const waiting = new Map<Lane, (() => void)[]>()
-  let scheduled = false
-  let underWay = 0
-  let pauseMs = 0
-  let closed = false
+/** Brings the changes of lanes to the broker, again until it takes them or says that the lane is lost. */
+export class Writer {
+  readonly #options: WriterOptions
+  readonly #dirty = new Set<Lane>()
+  readonly #waiting = new Map<Lane, (() => void)[]>()
+  #isScheduled = false
+  #underWay = 0
+  #pauseMs = 0
+  #isClosed = false
 
-  function schedule(afterMs: number): void {
-    if (scheduled || closed) return
-    scheduled = true
-    // Settlements of one turn of the event loop share a write.
-    if (afterMs === 0) queueMicrotask(start)
-    else clock.setTimeout(start, afterMs)
+  constructor(options: WriterOptions) {
+    this.#options = options
   }
 
-  function start(): void {
-    scheduled = false
-    if (closed || (together && underWay > 0)) return
+  /** Writes the lane's changes, if there are any, as soon as no other write of it is under way. */
+  soon(lane: Lane): void {
+    if (!lane.isDirty) return
+    this.#dirty.add(lane)
+    // While one is under way, its end starts the next.
+    if (!lane.isWriting && !this.#mustWait) this.#schedule(0)
+  }
+
+  /** Resolves when this lane has nothing left to write, or is not ours any more. */
+  async idle(lane: Lane): Promise<void> {
+    if (!lane.isOurs || !(lane.isDirty || lane.isWriting)) return
+    await new Promise<void>((resolve) => {
+      this.#waiting.set(lane, [...(this.#waiting.get(lane) ?? []), resolve])
+      this.soon(lane)
+    })
+  }
+
+  /** The lane is not ours any more. */
+  lost(lane: Lane): void {
+    this.#dirty.delete(lane)
+    this.#rested(lane)
+  }
+
+  close(): void {
+    this.#isClosed = true
+    for (const lane of [...this.#waiting.keys()]) this.#rested(lane)
+  }
+
+  get #mustWait(): boolean {
+    return this.#options.writes === 'together' && this.#underWay > 0
+  }
+
+  #schedule(afterMs: number): void {
+    if (this.#isScheduled || this.#isClosed) return
+    this.#isScheduled = true
+    // Settlements of one turn of the event loop share a write.
+    if (afterMs === 0) queueMicrotask(() => this.#start())
+    else this.#options.clock.setTimeout(() => this.#start(), afterMs)
+  }
+
+  #start(): void {
+    this.#isScheduled = false
+    if (this.#isClosed || this.#mustWait) return
     const jobs: Job[] = []
-    for (const lane of dirty) {
+    for (const lane of this.#dirty) {
       if (lane.isWriting) continue
-      dirty.delete(lane)
-      const batch = lane.isOurs ? lane.take(reserve) : undefined
-      if (batch === undefined) rested(lane)
+      this.#dirty.delete(lane)
+      const batch = lane.isOurs ? lane.take(this.#options.reserve) : undefined
+      if (batch === undefined) this.#rested(lane)
       else {
         lane.isWriting = true
         jobs.push({ lane, batch })
       }
     }
     if (jobs.length === 0) return
-    if (together) void write(jobs)
-    else for (const job of jobs) void write([job])
+    if (this.#options.writes === 'together') void this.#write(jobs)
+    else for (const job of jobs) void this.#write([job])
   }
 
-  async function write(jobs: readonly Job[]): Promise<void> {
-    underWay += 1
+  async #write(jobs: readonly Job[]): Promise<void> {
+    this.#underWay += 1
     let results: readonly WriteResult[] | undefined
     try {
-      results = await driver.write(jobs.map(({ batch }) => batch.write))
-      pauseMs = 0
+      results = await this.#options.driver.write(jobs.map(({ batch }) => batch.write))
+      this.#pauseMs = 0
     } catch (error) {
-      pauseMs = Math.min(pauseMsMax, Math.max(pauseMsMin, pauseMs * 2))
-      if (!closed) options.onError(asKnown(error))
+      this.#pauseMs = Math.min(pauseMsMax, Math.max(pauseMsMin, this.#pauseMs * 2))
+      if (!this.#isClosed) this.#options.onError(asKnown(error))
     }
-    underWay -= 1
+    this.#underWay -= 1
     jobs.forEach((job, at) => {
-      ended(job, results?.[at])
+      this.#ended(job, results?.[at])
     })
-    if (dirty.size > 0) schedule(results === undefined ? pauseMs : writeGapMs)
+    if (this.#dirty.size === 0) return
+    this.#schedule(results === undefined ? this.#pauseMs : (this.#options.writeGapMs ?? 0))
   }
 
-  function ended({ lane, batch }: Job, result: WriteResult | undefined): void {
+  #ended({ lane, batch }: Job, result: WriteResult | undefined): void {
     lane.isWriting = false
     if (!lane.isOurs || result === 'fenced') {
       for (const waiter of batch.waiters) waiter({ ok: false, reason: 'lost' })
-      if (lane.isOurs) options.fenced(lane)
+      if (lane.isOurs) this.#options.fenced(lane)
     } else if (result === 'written') {
       lane.settled(batch)
       for (const waiter of batch.waiters) waiter({ ok: true })
-      options.written(lane, batch.kept)
+      this.#options.written(lane, batch.kept)
     } else lane.giveBack(batch)
-    if (lane.isOurs && lane.isDirty) dirty.add(lane)
-    else rested(lane)
+    if (lane.isOurs && lane.isDirty) this.#dirty.add(lane)
+    else this.#rested(lane)
   }
 
-  function rested(lane: Lane): void {
-    const resolves = waiting.get(lane) ?? []
-    waiting.delete(lane)
+  #rested(lane: Lane): void {
+    const resolves = this.#waiting.get(lane) ?? []
+    this.#waiting.delete(lane)
     for (const resolve of resolves) resolve()
-  }
-
-  return {
-    soon(lane) {
-      if (!lane.isDirty) return
-      dirty.add(lane)
-      // While one is under way, its end starts the next.
-      if (!lane.isWriting && !(together && underWay > 0)) schedule(0)
-    },
-    async idle(lane) {
-      if (!lane.isOurs || !(lane.isDirty || lane.isWriting)) return
-      await new Promise<void>((resolve) => {
-        waiting.set(lane, [...(waiting.get(lane) ?? []), resolve])
-        this.soon(lane)
-      })
-    },
-    lost(lane) {
-      dirty.delete(lane)
-      rested(lane)
-    },
-    close() {
-      closed = true
-      for (const lane of [...waiting.keys()]) rested(lane)
-    },
   }
 }
 
