@@ -1,0 +1,238 @@
+import type { RecordsBatch } from '@platformatic/kafka'
+import type { Place } from './names.ts'
+import type { Server } from './url.ts'
+import { type Line, type Wire, withPartErrors } from './wire.ts'
+
+/** One record of a log as Kafka keeps it. Its bytes are a view into a larger answer: copy what is kept. */
+export interface LogRecord {
+  readonly offset: number
+  /** Epoch milliseconds. */
+  readonly timestamp: number
+  readonly key: Buffer | null
+  /** Null: a tombstone. */
+  readonly value: Buffer | null
+  readonly headers: readonly (readonly [Buffer | null, Buffer | null])[]
+}
+
+/** Where reading goes on in one partition. */
+export interface Reach extends Place {
+  readonly offset: number
+  /** Bytes of one answer, roughly; one batch comes even if it is larger. */
+  readonly bytesMax?: number
+}
+export interface LogChunk extends Place {
+  readonly records: readonly LogRecord[]
+  /** Where to read on: also behind what is no message. */
+  readonly next: number
+  /** Offset behind the last message that every reader may see. */
+  readonly end: number
+  readonly start: number
+  /** 0, or a code of Kafka's. */
+  readonly errorCode: number
+}
+
+const chunkBytesDefault = 262_144
+const answerBytesMax = 16_777_216
+/** Only what committed transactions wrote. */
+const readCommitted = 1
+const isControl = 1 << 5
+
+/** Reads on from each place once, waiting up to `waitMs` for anything. Errors of a part are in its chunk. */
+export async function readLogs(
+  wire: Wire,
+  line: Line,
+  asked: { readonly reaches: readonly Reach[]; readonly waitMs: number },
+): Promise<LogChunk[]> {
+  const byServer = await leadersOf(wire, asked.reaches)
+  const answers = await Promise.all(
+    [...byServer].map(([server, reaches]) => readFrom(wire, line, { ...asked, server, reaches })),
+  )
+  return answers.flat()
+}
+
+async function leadersOf<Each extends Place>(
+  wire: Wire,
+  places: readonly Each[],
+): Promise<ReadonlyMap<Server, Each[]>> {
+  const topics = await wire.topics([...new Set(places.map(({ topic }) => topic))])
+  const byServer = new Map<Server, Each[]>()
+  for (const place of places) {
+    const server = topics.get(place.topic)?.leaders[place.partition]
+    if (server === undefined) continue
+    const list = byServer.get(server)
+    if (list === undefined) byServer.set(server, [place])
+    else list.push(place)
+  }
+  return byServer
+}
+
+async function readFrom(
+  wire: Wire,
+  line: Line,
+  asked: { readonly server: Server; readonly reaches: readonly Reach[]; readonly waitMs: number },
+): Promise<LogChunk[]> {
+  const { server, reaches, waitMs } = asked
+  const offsets = new Map(
+    reaches.map((reach) => [`${reach.topic} ${reach.partition}`, reach.offset]),
+  )
+  const topics = groupByTopic(reaches).map(([topicId, parts]) => ({
+    topicId,
+    partitions: parts.map(({ partition, offset, bytesMax }) => ({
+      partition,
+      currentLeaderEpoch: -1,
+      fetchOffset: BigInt(offset),
+      lastFetchedEpoch: -1,
+      partitionMaxBytes: bytesMax ?? chunkBytesDefault,
+    })),
+  }))
+  const { api } = wire.driver.fetchV12
+  // Session epoch -1: the server keeps no state of ours.
+  const answer = await withPartErrors(
+    line.call(server, api, waitMs, 1, answerBytesMax, readCommitted, 0, -1, topics, [], ''),
+  )
+  return answer.responses.flatMap(({ topicId: topic, partitions }) =>
+    partitions.map((part) => {
+      const from = offsets.get(`${topic} ${part.partitionIndex}`) ?? 0
+      const batches = committed(part.records ?? [], part.abortedTransactions ?? [])
+      const { records, next } = unpack(batches, from)
+      return {
+        topic,
+        partition: part.partitionIndex,
+        records,
+        next,
+        end: Number(part.lastStableOffset),
+        start: Number(part.logStartOffset),
+        errorCode: part.errorCode,
+      }
+    }),
+  )
+}
+
+/** Takes out what transactions wrote that were given up (KIP-98): from their first offset to their abort marker. */
+function committed(
+  batches: readonly RecordsBatch[],
+  aborted: readonly { producerId: bigint; firstOffset: bigint }[],
+): readonly RecordsBatch[] {
+  if (aborted.length === 0) return batches
+  const open = [...aborted].sort((one, two) => Number(one.firstOffset - two.firstOffset))
+  const dead = new Set<bigint>()
+  return batches.map((batch) => {
+    while (open[0] !== undefined && open[0].firstOffset <= batch.firstOffset) {
+      dead.add((open.shift() as (typeof open)[number]).producerId)
+    }
+    if ((batch.attributes & isControl) !== 0) {
+      dead.delete(batch.producerId)
+      return batch
+    }
+    const isTransactional = (batch.attributes & (1 << 4)) !== 0
+    return isTransactional && dead.has(batch.producerId) ? { ...batch, records: [] } : batch
+  })
+}
+
+/** The messages from an offset on: batches may begin earlier, and markers are no messages. */
+function unpack(
+  batches: readonly RecordsBatch[],
+  from: number,
+): { records: LogRecord[]; next: number } {
+  const records: LogRecord[] = []
+  let next = from
+  for (const batch of batches) {
+    const first = Number(batch.firstOffset)
+    next = Math.max(next, first + batch.lastOffsetDelta + 1)
+    if ((batch.attributes & isControl) !== 0) continue
+    for (const record of batch.records) {
+      const offset = first + record.offsetDelta
+      if (offset < from) continue
+      const { key, value, headers } = record
+      const timestamp = Number(batch.firstTimestamp + record.timestampDelta)
+      records.push({ offset, timestamp, key, value, headers })
+    }
+  }
+  return { records, next }
+}
+
+function groupByTopic<Each extends Place>(places: readonly Each[]): [string, Each[]][] {
+  const byTopic = new Map<string, Each[]>()
+  for (const place of places) {
+    const list = byTopic.get(place.topic)
+    if (list === undefined) byTopic.set(place.topic, [place])
+    else list.push(place)
+  }
+  return [...byTopic]
+}
+
+export const endOfLog = -1n
+export const startOfLog = -2n
+
+/** An offset of each partition by `topic#partition`: its end or start, or that of the first message at or after an instant. */
+export async function offsetsOf(
+  wire: Wire,
+  places: readonly Place[],
+  timestamp: bigint = endOfLog,
+): Promise<ReadonlyMap<string, number>> {
+  if (places.length === 0) return new Map()
+  return wire.persist(async (isAgain) => {
+    if (isAgain) await wire.topics([...new Set(places.map(({ topic }) => topic))], true)
+    const found = new Map<string, number>()
+    for (const [server, list] of await leadersOf(wire, places)) {
+      const topics = groupByTopic(list).map(([name, parts]) => ({
+        name,
+        partitions: parts.map(({ partition }) => ({
+          partitionIndex: partition,
+          currentLeaderEpoch: -1,
+          timestamp,
+        })),
+      }))
+      const { api } = wire.driver.listOffsetsV7
+      const answer = await wire.control.call(server, api, -1, readCommitted, topics)
+      for (const { name, partitions } of answer.topics) {
+        for (const part of partitions) {
+          found.set(`${name}#${part.partitionIndex}`, Number(part.offset))
+        }
+      }
+    }
+    return found
+  })
+}
+
+/**
+ * Reads from each place to the end that its log has when this begins, and gives the chunks in order. Partitions whose topic is gone are left
+ * out; what retention took away meanwhile is passed over.
+ */
+export async function* readToEnd(
+  wire: Wire,
+  line: Line,
+  from: readonly Reach[],
+): AsyncGenerator<LogChunk> {
+  const ends = await offsetsOf(wire, from)
+  let open = from.filter(
+    (reach) => reach.offset < (ends.get(`${reach.topic}#${reach.partition}`) ?? 0),
+  )
+  while (open.length > 0) {
+    const chunks = await wire.persist((isAgain) => readAgain(wire, line, { open, isAgain }))
+    const progress = new Map<string, Reach>(
+      open.map((reach) => [`${reach.topic}#${reach.partition}`, reach]),
+    )
+    for (const chunk of chunks) {
+      const name = `${chunk.topic}#${chunk.partition}`
+      const reach = progress.get(name)
+      if (reach === undefined) continue
+      // Out of range: what was to be read is not kept any more.
+      const next = chunk.errorCode === 1 ? Math.max(chunk.start, reach.offset + 1) : chunk.next
+      if (chunk.errorCode === 0) yield chunk
+      const isOver = next >= (ends.get(name) ?? 0) || chunk.errorCode === 3
+      if (isOver) progress.delete(name)
+      else progress.set(name, { ...reach, offset: next })
+    }
+    open = [...progress.values()]
+  }
+}
+
+async function readAgain(
+  wire: Wire,
+  line: Line,
+  { open, isAgain }: { open: readonly Reach[]; isAgain: boolean },
+): Promise<LogChunk[]> {
+  if (isAgain) await wire.topics([...new Set(open.map(({ topic }) => topic))], true)
+  return readLogs(wire, line, { reaches: open, waitMs: 100 })
+}
