@@ -1,8 +1,9 @@
 import type { Consumer, Contract, EventValidator, Message, Upcaster } from '../contracts/index.ts'
-import { createUpcaster, decodeEnvelope, satisfies } from '../contracts/index.ts'
+import { createUpcaster, satisfies } from '../contracts/index.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import { type Json, valueAt } from '../core/json.ts'
+import { messageOf } from './foreign-wire.ts'
 import type { Delivery, Failure } from './transport.ts'
 
 /** A delivery whose message may be handled, or the reason why it never can be. */
@@ -52,7 +53,7 @@ export function createReader(options: ReaderOptions): Reader {
       const { record } = delivery
       let message: Message
       try {
-        message = decodeEnvelope(record, contract.envelope)
+        message = messageOf(record, contract)
       } catch (error) {
         const findings = isTreatyError(error) ? error.findings : []
         return failed(contract, 'UNDECODABLE', { message: errorMessage(error), findings })

@@ -115,6 +115,8 @@ export interface ChannelTopology {
   /** Absent: a message goes when every group is done with it. */
   readonly retentionMs?: number
   readonly bindings?: Readonly<Record<string, unknown>>
+  /** The type of a message of another program that names none: the channel carries no other. */
+  readonly onlyType?: string
 }
 export interface GroupTopology {
   /** `<contract id>.<consumer>`. */
@@ -371,6 +373,8 @@ export interface TransportStats {
 export interface BrowseQuery {
   readonly correlationId?: string
   readonly event?: string
+  /** Epoch milliseconds: what was published before is not asked for. A transport may give it all the same. */
+  readonly from?: number
   readonly limit: number
   readonly cursor?: string
 }

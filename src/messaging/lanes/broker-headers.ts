@@ -1,7 +1,6 @@
 import type { IncomingRecord, OutgoingRecord } from '../transport.ts'
 
-/** Headers that are ours; a caller's own header of such a name travels with {@link kept} before it. */
-const prefix = 'treaty-'
+/** Before a caller's own header that has the name of one of ours. */
 const kept = 'treaty-own-'
 
 /** How a broker's binding of CloudEvents 1.0 spells the attributes of the binary mode; we spell them as HTTP does. */
@@ -17,8 +16,12 @@ const fields = {
   correlationId: 'treaty-correlation-id',
   causationId: 'treaty-causation-id',
 } as const
-/** Written by brokers that have no field for it. */
+/** Written for brokers that have no field for it. */
 const contentTypeField = 'content-type'
+const ours: ReadonlySet<string> = new Set([...Object.values(fields), contentTypeField])
+/** A header of the envelope `none`, which says id, type and correlation in headers of the same names as ours. */
+const bareMark = 'treaty-source'
+const shared = [fields.id, fields.type, fields.correlationId] as const
 
 /** A record's fields and headers as headers of a broker's message; the body travels as it is. */
 export function toBrokerHeaders(
@@ -30,9 +33,10 @@ export function toBrokerHeaders(
     const value = record[field as keyof typeof fields]
     if (value !== undefined) headers[name] = String(value)
   }
+  const isBare = record.headers[bareMark] !== undefined
   for (const [name, value] of Object.entries(record.headers)) {
-    const isOurs = name === contentTypeField || name.startsWith(prefix)
-    if (isOurs) headers[`${kept}${name}`] = value
+    if (isBare && headers[name] === value) continue
+    if (ours.has(name)) headers[`${kept}${name}`] = value
     else if (name.startsWith('ce-')) headers[`${cloudEvents}${name.slice(3)}`] = value
     else headers[name] = value
   }
@@ -52,6 +56,8 @@ export interface BrokerMessage {
   readonly contentType?: string
   /** The id to take where neither a header nor the body names one. Default `<address>/<position>`. */
   readonly id?: string
+  /** The type to take where neither names one. */
+  readonly type?: string
 }
 
 /**
@@ -67,9 +73,15 @@ export function fromBrokerHeaders(
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(message.headers)) {
     if (name.startsWith(kept)) headers[name.slice(kept.length)] = value
-    else if (name.startsWith(prefix) || name === contentTypeField) own[name] = value
+    else if (ours.has(name)) own[name] = value
     else if (name.startsWith(cloudEvents)) headers[`ce-${name.slice(cloudEvents.length)}`] = value
     else headers[name] = value
+  }
+  if (headers[bareMark] !== undefined) {
+    for (const name of shared) {
+      const value = own[name]
+      if (value !== undefined) headers[name] ??= value
+    }
   }
   const isForeign = own[fields.type] === undefined
   const hints = isForeign ? foreignHints(headers, message.body) : {}
@@ -80,7 +92,7 @@ export function fromBrokerHeaders(
   }
   return {
     id: text('id') ?? hints.id ?? message.id ?? `${message.address}/${message.position}`,
-    type: text('type') ?? hints.type ?? '',
+    type: text('type') ?? hints.type ?? message.type ?? '',
     address: message.address,
     position: message.position,
     publishedAt: message.publishedAt,
