@@ -90,6 +90,8 @@ export interface CommandContext {
   settings(): Promise<Settings>
   /** The text with its secret references resolved. What was revealed is masked wherever it would be printed. @throws SECRET_NOT_FOUND */
   reveal(text: string): string
+  /** From now on this value is masked wherever it would be printed. */
+  conceal(secret: string): void
   /**
    * Writes one object of a stream to standard output; resolves once it is really written out, and never blocks before.
    * `toText` is what a person sees instead; without it a person sees nothing.

@@ -189,6 +189,7 @@ function createContext(
     reveal(text) {
       return masker.reveal(text, host.environment)
     },
+    conceal: (secret) => masker.add(secret),
     emit: (record, toText) => output.emit(record, toText),
     note: (text) => output.note(text),
   }

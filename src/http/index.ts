@@ -66,7 +66,6 @@ export {
   createDependencyRegistry,
   type Dependency,
   type DependencyRegistry,
-  type DependencySnapshot,
   type ResilienceContext,
   type ResilienceOptions,
 } from './resilience/dependencies.ts'
@@ -95,6 +94,7 @@ export {
   type RetryBudget,
   type RetryBudgetOptions,
 } from './resilience/retry-budget.ts'
+export { type DependencySnapshot, runningDependencies } from './resilience/running.ts'
 export { CallScope, type Degraded, type RunOptions } from './resilience/scope.ts'
 export {
   type BucketGrant,

@@ -1,7 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { catalogEntry, type ErrorCode, errorCatalog, TreatyError } from '../core/errors.ts'
+import { runningDependencies } from '../http/index.ts'
 import { contractHash, contractPath } from './contract-view.ts'
 import { errorPage, homePage, pagePolicy } from './home.ts'
+import { dependencyMetrics } from './http-metrics.ts'
 import { groupMetrics, ledgerMetrics, requestMetrics } from './metrics.ts'
 import type { OpenApiDocument } from './openapi.ts'
 import { codeTitle } from './problem.ts'
@@ -74,6 +76,8 @@ function registerMetrics(app: FastifyInstance, state: ServerState): void {
           ...groupMetrics(await state.bus.transport.stats()),
         )
       }
+      metrics.push(...dependencyMetrics(runningDependencies()))
+      for (const read of state.metricSources) metrics.push(...(await read()))
       return reply.type(expositionContentType).send(exposition(metrics))
     },
   )

@@ -55,6 +55,29 @@ function numberText(value: number): string {
   return String(value)
 }
 
+/** A counter with labels. */
+export interface Counter {
+  add(labels: Readonly<Record<string, string>>, by?: number): void
+  metric(): Metric
+}
+
+/** At most `seriesMax` sets of labels are kept; what comes beyond is counted under the value `other` of each label. */
+export function createCounter(name: string, help: string, seriesMax = 1000): Counter {
+  const series = new Map<string, { labels: Readonly<Record<string, string>>; value: number }>()
+  return {
+    add(given, by = 1) {
+      const isKnown = series.has(JSON.stringify(given)) || series.size < seriesMax
+      const other = () => Object.fromEntries(Object.keys(given).map((label) => [label, 'other']))
+      const labels = isKnown ? given : other()
+      const key = JSON.stringify(labels)
+      const entry = series.get(key) ?? { labels, value: 0 }
+      series.set(key, entry)
+      entry.value += by
+    },
+    metric: () => ({ name, help, type: 'counter', samples: [...series.values()] }),
+  }
+}
+
 /** Counts observations into buckets; upper bounds in the metric's unit, ascending. */
 export interface Histogram {
   observe(labels: Readonly<Record<string, string>>, value: number): void

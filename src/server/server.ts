@@ -17,7 +17,7 @@ import { createProcessMetrics } from './metrics.ts'
 import { openApiDocument, type RouteRecord } from './openapi.ts'
 import { registerOperation } from './operation-routes.ts'
 import { asTreatyError, problemContentType, toProblem } from './problem.ts'
-import { createHistogram } from './prometheus.ts'
+import { createHistogram, type Metric } from './prometheus.ts'
 import { registerRegistryRoutes } from './registry-routes.ts'
 import { type ServerState, subjectsOf } from './state.ts'
 
@@ -60,6 +60,8 @@ export interface Server {
   attach(bus: Bus, contracts?: readonly Contract[]): void
   /** From now on the registry and the facade answer from this store. It is not closed with the server. */
   attachStore(store: Store): Registry
+  /** From now on `/metrics` shows these too. */
+  addMetrics(read: () => Promise<readonly Metric[]>): void
   /** From now on it is not ready. */
   detach(): void
   /** Answers what has begun, then frees the port. Safe to call twice. */
@@ -114,6 +116,7 @@ export function createServer(options: ServerOptions): Server {
     version: options.version ?? '0.0.0',
     process: createProcessMetrics(clock, options.version ?? '0.0.0'),
     requests: createHistogram(durationBounds),
+    metricSources: [],
   }
   const app = createApp(options)
   const guard = createGuard({ host, allowedHosts: options.allowedHosts ?? [], keys })
@@ -144,6 +147,9 @@ export function createServer(options: ServerOptions): Server {
       state.subjects = openSubjects(store)
       state.registry = openRegistry(store, { clock })
       return state.registry
+    },
+    addMetrics(read) {
+      state.metricSources.push(read)
     },
     detach() {
       state.bus = undefined

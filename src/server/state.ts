@@ -4,7 +4,7 @@ import { TreatyError } from '../core/errors.ts'
 import type { Bus } from '../messaging/index.ts'
 import type { Registry, Subjects } from '../registry/index.ts'
 import type { ProcessMetrics } from './metrics.ts'
-import type { Histogram } from './prometheus.ts'
+import type { Histogram, Metric } from './prometheus.ts'
 
 /** What the routes answer from. The bus may come after the port is taken, and may be exchanged on a reload. */
 export interface ServerState {
@@ -19,6 +19,8 @@ export interface ServerState {
   readonly version: string
   readonly process: ProcessMetrics
   readonly requests: Histogram
+  /** Metrics of what runs beside the API. */
+  readonly metricSources: (() => Promise<readonly Metric[]>)[]
 }
 
 /** @throws NOT_READY while there is none */

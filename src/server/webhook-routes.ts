@@ -24,9 +24,14 @@ const endpointProperties = {
 } as const
 
 export interface WebhookRoutes {
-  readonly sender?: Sender
+  /** A function where the sender comes later, or is exchanged. */
+  readonly sender?: Sender | (() => Sender)
   readonly receiver?: Receiver
+  /** Path → source, for sources whose path is not `/hooks/` and their name. */
+  readonly paths?: Readonly<Record<string, string>>
 }
+
+type SenderOf = () => Sender
 
 /**
  * Webhooks over HTTP, before the server listens: deliveries under `/hooks/:source`, which need no key because their
@@ -34,25 +39,51 @@ export interface WebhookRoutes {
  */
 export async function registerWebhooks(
   app: FastifyInstance,
-  { sender, receiver }: WebhookRoutes,
+  { sender, receiver, paths = {} }: WebhookRoutes,
 ): Promise<void> {
   if (receiver) {
     const config = { access: 'open', programs: true } as const
-    await app.register(fastifyHooks(receiver, { config }))
+    await app.register(fastifyHooks(receiver, { config, paths }))
+    registerSources(app, receiver, paths)
   }
   if (!sender) return
-  registerEndpoints(app, sender)
-  registerEndpointActions(app, sender)
-  registerDeliveries(app, sender)
+  const senderOf: SenderOf = typeof sender === 'function' ? sender : () => sender
+  registerEndpoints(app, senderOf)
+  registerEndpointActions(app, senderOf)
+  registerDeliveries(app, senderOf)
 }
 
-function registerEndpoints(app: FastifyInstance, sender: Sender): void {
-  const { endpoints } = sender
+function registerSources(
+  app: FastifyInstance,
+  receiver: Receiver,
+  paths: Readonly<Record<string, string>>,
+): void {
+  const own = new Map(Object.entries(paths).map(([path, source]) => [source, path]))
+  const none = { outcomes: {}, unverified: {}, secrets: {} }
+  app.get(
+    '/api/webhooks/sources',
+    {
+      config: read,
+      schema: { summary: 'Who sends webhooks, and what became of them in this process' },
+    },
+    async () => {
+      const stats = receiver.stats()
+      const items = receiver.sourceNames.map((name) => ({
+        name,
+        path: own.get(name) ?? `/hooks/${name}`,
+        ...(stats[name] ?? none),
+      }))
+      return { items }
+    },
+  )
+}
+
+function registerEndpoints(app: FastifyInstance, senderOf: SenderOf): void {
   const byId = pathParams('id')
   app.get(
     '/api/webhooks/endpoints',
     { config: read, schema: { summary: 'Where webhooks are sent to' } },
-    async () => ({ items: await endpoints.list() }),
+    async () => ({ items: await senderOf().endpoints.list() }),
   )
   app.post<{ Body: EndpointOptions }>(
     '/api/webhooks/endpoints',
@@ -73,12 +104,12 @@ function registerEndpoints(app: FastifyInstance, sender: Sender): void {
         },
       },
     },
-    async ({ body }, reply) => reply.code(201).send(await endpoints.add(body)),
+    async ({ body }, reply) => reply.code(201).send(await senderOf().endpoints.add(body)),
   )
   app.get<{ Params: { id: string } }>(
     '/api/webhooks/endpoints/:id',
     { config: read, schema: { summary: 'One endpoint, without its secret', params: byId } },
-    async ({ params: { id } }) => existing(sender, id),
+    async ({ params: { id } }) => existing(senderOf(), id),
   )
   app.patch<{ Params: { id: string }; Body: Partial<EndpointOptions> }>(
     '/api/webhooks/endpoints/:id',
@@ -90,7 +121,7 @@ function registerEndpoints(app: FastifyInstance, sender: Sender): void {
         body: { type: 'object', additionalProperties: false, properties: endpointProperties },
       },
     },
-    async ({ params: { id }, body }) => endpoints.update(id, body),
+    async ({ params: { id }, body }) => senderOf().endpoints.update(id, body),
   )
   app.delete<{ Params: { id: string } }>(
     '/api/webhooks/endpoints/:id',
@@ -99,24 +130,26 @@ function registerEndpoints(app: FastifyInstance, sender: Sender): void {
       schema: { summary: 'Removes an endpoint and what waits for it', params: byId },
     },
     async ({ params: { id } }, reply) => {
-      await existing(sender, id)
-      await endpoints.remove(id)
+      await existing(senderOf(), id)
+      await senderOf().endpoints.remove(id)
       return reply.code(204).send()
     },
   )
 }
 
-function registerEndpointActions(app: FastifyInstance, sender: Sender): void {
-  const { endpoints } = sender
+function registerEndpointActions(app: FastifyInstance, senderOf: SenderOf): void {
   const actions: Readonly<
     Record<string, [summary: string, run: (id: string) => Promise<unknown>]>
   > = {
-    enable: ['Delivers to it again', (id) => endpoints.enable(id)],
-    disable: ['Delivers nothing to it; what waits is kept', (id) => endpoints.disable(id)],
-    verify: ['Asks it to prove itself', (id) => endpoints.verify(id)],
+    enable: ['Delivers to it again', (id) => senderOf().endpoints.enable(id)],
+    disable: [
+      'Delivers nothing to it; what waits is kept',
+      (id) => senderOf().endpoints.disable(id),
+    ],
+    verify: ['Asks it to prove itself', (id) => senderOf().endpoints.verify(id)],
     'rotate-secret': [
       'Gives it a new secret; the old one signs beside it for the overlap',
-      async (id) => ({ secret: await endpoints.rotateSecret(id) }),
+      async (id) => ({ secret: await senderOf().endpoints.rotateSecret(id) }),
     ],
   }
   for (const [action, [summary, run]] of Object.entries(actions)) {
@@ -145,7 +178,7 @@ function registerEndpointActions(app: FastifyInstance, sender: Sender): void {
       },
     },
     async ({ params: { id }, body: { since, until } }) => ({
-      recovered: await sender.recover(id, {
+      recovered: await senderOf().recover(id, {
         since: new Date(since),
         ...(until === undefined ? {} : { until: new Date(until) }),
       }),
@@ -153,7 +186,7 @@ function registerEndpointActions(app: FastifyInstance, sender: Sender): void {
   )
 }
 
-function registerDeliveries(app: FastifyInstance, sender: Sender): void {
+function registerDeliveries(app: FastifyInstance, senderOf: SenderOf): void {
   app.get<{
     Params: { id: string }
     Querystring: { limit: number; cursor?: string; messageId?: string }
@@ -168,7 +201,7 @@ function registerDeliveries(app: FastifyInstance, sender: Sender): void {
       },
     },
     async ({ params: { id }, query: { limit, cursor, messageId } }) =>
-      sender.attempts({
+      senderOf().attempts({
         endpointId: id,
         limit,
         ...(cursor === undefined ? {} : { cursor }),
@@ -185,7 +218,7 @@ function registerDeliveries(app: FastifyInstance, sender: Sender): void {
       },
     },
     async ({ params: { id, message } }, reply) => {
-      await sender.redeliver(message, id)
+      await senderOf().redeliver(message, id)
       return reply.code(202).send({ id: message, endpointId: id })
     },
   )
@@ -199,7 +232,7 @@ function registerDeliveries(app: FastifyInstance, sender: Sender): void {
       },
     },
     async ({ params: { message } }, reply) => {
-      const found = await sender.message(message)
+      const found = await senderOf().message(message)
       if (!found) {
         throw new TreatyError('WEBHOOK_MESSAGE_NOT_FOUND', `the message ${message} is not kept`)
       }
@@ -209,12 +242,12 @@ function registerDeliveries(app: FastifyInstance, sender: Sender): void {
   app.get(
     '/api/webhooks/catalogue',
     { config: read, schema: { summary: 'Event types and schemas, for receivers' } },
-    async () => ({ items: sender.catalogue() }),
+    async () => ({ items: senderOf().catalogue() }),
   )
   app.get(
     '/api/webhooks/stats',
     { config: read, schema: { summary: 'What this process has delivered' } },
-    async () => sender.stats(),
+    async () => senderOf().stats(),
   )
 }
 

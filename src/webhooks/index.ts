@@ -1,5 +1,18 @@
 /** Webhooks: signatures, receiving, sending. The door `treatyjs/webhooks`. */
 
+export {
+  type ConfigMistake,
+  pathOfSource,
+  webhookContractMistakes,
+  webhookMistakes,
+} from './config/check-config.ts'
+export { type OpenWebhooksOptions, openWebhooks, type Webhooks } from './config/open-webhooks.ts'
+export type {
+  EndpointConfig,
+  SenderConfig,
+  SourceConfig,
+  WebhooksConfig,
+} from './config/webhooks-config.ts'
 export type { HeaderFields } from './header-fields.ts'
 export {
   fastifyHooks,

@@ -1,4 +1,5 @@
 import type { ConnectorConfig } from '../../http/index.ts'
+import type { WebhooksConfig } from '../../webhooks/index.ts'
 
 /** A configuration as `treaty.config.ts` gives it; the keys are those of `treaty.config.yaml`. Paths are meant from its folder. */
 export interface Config {
@@ -48,6 +49,8 @@ export interface Config {
   }
   /** Neighbour systems that are called, by name. */
   readonly connectors?: Readonly<Record<string, ConnectorConfig>>
+  /** Webhooks that come in, and webhooks that go out. */
+  readonly webhooks?: WebhooksConfig
   readonly limits?: {
     /** Bytes; default 1 MiB. */
     readonly messageBytesMax?: number

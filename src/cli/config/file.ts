@@ -5,7 +5,9 @@ import { displayPath, type Path, parseYaml } from '../../contracts/index.ts'
 import { errorMessage, TreatyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/finding.ts'
 import { isJsonObject, type Json, type JsonObject, toPointer } from '../../core/json.ts'
+import type { ConfigMistake } from '../../webhooks/index.ts'
 import type { Masker } from '../masking.ts'
+import type { Config } from './define-config.ts'
 import { configSchema } from './schema.ts'
 import { type AddMistake, checkConfig } from './shape.ts'
 
@@ -44,7 +46,37 @@ export async function readConfigFile(
     ? readYaml(path, shown, { findings, masker })
     : await importModule(path, shown, findings)
   if (findings.length > 0) throw invalid(shown, findings)
+  const { webhooks } = (value ?? {}) as Config
+  if (webhooks !== undefined) {
+    const { webhookMistakes } = await import('../../webhooks/index.ts')
+    failFor(webhookFindings(path, webhookMistakes(webhooks), cwd), shown)
+  }
   return { path, value: value ?? {} }
+}
+
+/** Mistakes of the section `webhooks:` with their places in the file. */
+export function webhookFindings(
+  path: string,
+  mistakes: readonly ConfigMistake[],
+  cwd: string,
+): readonly Finding[] {
+  if (mistakes.length === 0) return []
+  const shown = displayPath(path, cwd)
+  const isYaml = /\.ya?ml$|\.json$/i.test(path)
+  const report = isYaml ? parseYaml(readText(path, shown), shown).report : undefined
+  const findings: Finding[] = []
+  for (const { path: inner, message, hint, severity = 'error' } of mistakes) {
+    const at = ['webhooks', ...inner]
+    const code = 'CONFIG_VALUE_WRONG'
+    if (report) report.add(code, message, at, { hint, severity })
+    else findings.push({ code, message, severity, hint, pointer: toPointer(at), file: shown })
+  }
+  return report?.findings ?? findings
+}
+
+/** @throws CONFIG_INVALID where one of them is an error */
+export function failFor(findings: readonly Finding[], shown: string): void {
+  if (findings.some(({ severity }) => severity === 'error')) throw invalid(shown, findings)
 }
 
 function findFile(cwd: string): string | undefined {

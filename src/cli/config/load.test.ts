@@ -6,7 +6,8 @@ import { packFolder } from '../../contracts/index.ts'
 import type { TreatyError } from '../../core/errors.ts'
 import { createMasker } from '../masking.ts'
 import { loadSettings } from './load.ts'
-import { configSchema, type Rule } from './schema.ts'
+import type { Rule } from './rule.ts'
+import { configSchema } from './schema.ts'
 
 function folderWith(files: Readonly<Record<string, string>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'treaty-config-'))
@@ -190,6 +191,7 @@ describe('docs/reference/configuration.md', () => {
     const keysOf = (rule: Rule): string[] => {
       if (rule.kind === 'list') return keysOf(rule.items)
       if (rule.kind === 'names') return keysOf(rule.values)
+      if (rule.kind === 'either') return [...keysOf(rule.text), ...keysOf(rule.map)]
       if (rule.kind !== 'map') return []
       return Object.entries(rule.keys).flatMap(([key, inner]) => [key, ...keysOf(inner)])
     }

@@ -1,10 +1,11 @@
-import { dirname, isAbsolute, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Profile } from '../../contracts/index.ts'
 import { parseDuration } from '../../core/duration.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
 import type { Masker } from '../masking.ts'
 import { suggest } from '../suggest.ts'
+import { absoluteUrl, hasScheme } from './absolute-url.ts'
 import type { Config } from './define-config.ts'
 import { readConfigFile } from './file.ts'
 import type { KeySettings, ServiceSettings, Settings } from './settings.ts'
@@ -77,6 +78,7 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
     ),
     server: serverOf(options, config),
     ...(config.connectors === undefined ? {} : { connectors: config.connectors }),
+    ...(config.webhooks === undefined ? {} : { webhooks: config.webhooks }),
     limits: limitsOf(config, environment),
     show: config.show ?? {},
     fileSettings: countLeaves(file?.value ?? {}),
@@ -175,17 +177,6 @@ function serviceOf(
 function asList<Item>(value: Item | readonly Item[] | undefined): readonly Item[] {
   if (value === undefined) return []
   return Array.isArray(value) ? (value as readonly Item[]) : [value as Item]
-}
-
-function hasScheme(url: string): boolean {
-  return /^[a-z][a-z0-9+.-]+:/i.test(url)
-}
-
-/** `sqlite:./x.db` and plain paths become absolute; other URLs stay as they are. */
-function absoluteUrl(url: string, from: string): string {
-  if (!hasScheme(url)) return resolve(from, url)
-  const path = /^sqlite:(?:\/\/(?=\/))?(.+)$/i.exec(url)?.[1]
-  return path === undefined || isAbsolute(path) ? url : `sqlite:${resolve(from, path)}`
 }
 
 function countLeaves(value: JsonObject): number {

@@ -1,30 +1,5 @@
-/** One place of the configuration: what may stand there. */
-export type Rule =
-  | {
-      readonly kind: 'text'
-      readonly choices?: readonly string[]
-      /** Must be a secret reference, and nothing else. */
-      readonly secret?: true
-      /** May be a URL; a password in it must be a secret reference. */
-      readonly url?: true
-      readonly pattern?: RegExp
-      readonly expected?: string
-    }
-  | { readonly kind: 'integer'; readonly min: number; readonly max: number }
-  | { readonly kind: 'duration' }
-  /** A list; `orOne`: a single item may stand without brackets. */
-  | { readonly kind: 'list'; readonly items: Rule; readonly orOne?: true }
-  | {
-      readonly kind: 'map'
-      readonly keys: Readonly<Record<string, Rule>>
-      readonly required?: readonly string[]
-      /** Exactly one of these keys must be there. */
-      readonly oneOf?: readonly string[]
-    }
-  /** Names of the reader's own choice. */
-  | { readonly kind: 'names'; readonly values: Rule }
-  /** Whatever the reader wants. */
-  | { readonly kind: 'any' }
+import type { Rule } from './rule.ts'
+import { webhookSchema } from './webhook-schema.ts'
 
 const text: Rule = { kind: 'text' }
 const secret: Rule = { kind: 'text', secret: true }
@@ -224,6 +199,7 @@ export const configSchema: Rule & { kind: 'map' } = {
       },
     },
     connectors: { kind: 'names', values: connector },
+    webhooks: webhookSchema,
     limits: {
       kind: 'map',
       keys: {

@@ -1,5 +1,6 @@
 import type { Profile } from '../../contracts/index.ts'
 import type { ConnectorConfig } from '../../http/index.ts'
+import type { WebhooksConfig } from '../../webhooks/index.ts'
 
 /** A program of this project that `start` and `dev` run as a process of its own. */
 export interface ServiceSettings {
@@ -63,6 +64,8 @@ export interface Settings {
   }
   /** Secret references are still unresolved; paths are meant from `folder`. */
   readonly connectors?: Readonly<Record<string, ConnectorConfig>>
+  /** Secret references are still unresolved; paths are meant from `folder`. */
+  readonly webhooks?: WebhooksConfig
   readonly limits: {
     readonly messageBytesMax?: number
     readonly drainMs?: number

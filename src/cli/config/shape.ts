@@ -3,7 +3,7 @@ import { parseDuration } from '../../core/duration.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import { suggest } from '../suggest.ts'
-import type { Rule } from './schema.ts'
+import type { Rule } from './rule.ts'
 
 /** Takes a mistake at a path; the loader knows where in the text that is. */
 export type AddMistake = (
@@ -31,7 +31,10 @@ export function checkConfig(value: Json, rule: Rule, add: AddMistake, path: Path
         checkConfig(item ?? null, rule.values, add, [...path, name])
       }
     }
+  } else if (rule.kind === 'either') {
+    checkConfig(value, typeof value === 'string' ? rule.text : rule.map, add, path)
   } else if (rule.kind === 'text') checkText(value, rule, add, path)
+  else if (rule.kind === 'size') checkSize(value, add, path)
   else if (rule.kind === 'integer') {
     const fits =
       Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max
@@ -81,7 +84,7 @@ function checkText(value: Json, rule: Rule & { kind: 'text' }, add: AddMistake, 
     const hint = suggest(value, rule.choices)
     const message = `${shown(path)} is none of ${rule.choices.join(', ')}`
     add('CONFIG_VALUE_WRONG', message, path, hint === undefined ? {} : { hint })
-  } else if (rule.secret && !/^secret:\/\/(env|file)\/\S+$/.test(value)) {
+  } else if (rule.secret && !isReference(value, rule.secret)) {
     add('SECRET_PLAIN', `${shown(path)} must be a reference to a secret, not the secret`, path, {
       hint: 'Write secret://env/NAME or secret://file/PATH in its place.',
     })
@@ -92,6 +95,20 @@ function checkText(value: Json, rule: Rule & { kind: 'text' }, add: AddMistake, 
   } else if (rule.pattern && !rule.pattern.test(value)) {
     wrong(add, path, rule.expected ?? 'something else')
   }
+}
+
+function isReference(value: string, kind: true | 'made'): boolean {
+  if (/^secret:\/\/(env|file)\/\S+$/.test(value)) return true
+  return kind === 'made' && /^secret:\/\/store\/[\w.-]{1,100}$/.test(value)
+}
+
+const sizeBytesMax = 1_073_741_824
+
+function checkSize(value: Json, add: AddMistake, path: Path): void {
+  const isNumber =
+    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= sizeBytesMax
+  if (isNumber || (typeof value === 'string' && /^\d{1,7}(\.\d+)?(B|KiB|MiB)$/.test(value))) return
+  wrong(add, path, 'a size such as 65536, 512KiB or 1MiB')
 }
 
 function hasPlainPassword(url: string): boolean {

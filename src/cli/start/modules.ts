@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { errorMessage, TreatyError } from '../../core/errors.ts'
 import type { Bus, ConsumeOptions, Handler } from '../../messaging/index.ts'
 import type { Store } from '../../store/index.ts'
+import type { Sender } from '../../webhooks/index.ts'
 
 /** What a handler module exports: `export const handlers = { billing: { 'order.placed': handle } }`. */
 export interface HandlerModule {
@@ -17,6 +18,12 @@ export interface Feed {
   readonly bus: Bus
   /** For the feed's own progress, so that a second start repeats nothing. */
   readonly store: Store
+  /** Where the server of this run answers: `http://127.0.0.1:4400`. */
+  readonly url: string
+  /** Sends webhooks, where the configuration has a sender. */
+  readonly sender?: Sender
+  /** The value of a secret reference; `secret://store/NAME` is made when it is first asked for. @throws SECRET_NOT_FOUND */
+  secret(reference: string): Promise<string>
   /** Aborts when everything is to end. */
   readonly signal: AbortSignal
   /** Says something to people. */
@@ -28,7 +35,7 @@ export interface FeedModule {
 
 /** @throws MODULE_INVALID when it is not there, cannot be loaded, or exports no handlers */
 export async function loadHandlerModule(path: string): Promise<HandlerModule> {
-  const loaded = await load(path)
+  const loaded = await loadModule(path)
   const { handlers } = loaded
   if (!isRecord(handlers) || !Object.values(handlers).every(isHandlerMap)) {
     throw invalid(path, 'it exports no `handlers` by consumer and event', {
@@ -40,7 +47,7 @@ export async function loadHandlerModule(path: string): Promise<HandlerModule> {
 
 /** @throws MODULE_INVALID when it is not there, cannot be loaded, or exports no `run` */
 export async function loadFeedModule(path: string): Promise<FeedModule> {
-  const loaded = await load(path)
+  const loaded = await loadModule(path)
   if (typeof loaded.run !== 'function') {
     throw invalid(path, 'it exports no function `run`', {
       hint: 'Write: export async function run(feed) { … }',
@@ -54,7 +61,8 @@ export function needFile(path: string): void {
   if (!existsSync(path)) throw invalid(path, 'there is no such file')
 }
 
-async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
+/** Exports of a module. @throws MODULE_INVALID when it is not there or cannot be loaded */
+export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
   needFile(path)
   try {
     return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>

@@ -4,6 +4,7 @@ import type { CommandContext } from '../command.ts'
 import type { Settings } from '../config/settings.ts'
 import { needFile } from './modules.ts'
 import type { ServiceProgram } from './supervisor.ts'
+import type { WebhookPlan } from './webhooks.ts'
 
 /** A module that brings messages in. */
 export interface FeedPlan {
@@ -36,6 +37,9 @@ export interface StartPlan {
   /** Absolute paths of handler modules. */
   readonly handlers: readonly string[]
   readonly feeds: readonly FeedPlan[]
+  readonly webhooks: WebhookPlan | undefined
+  /** The value of a secret reference. @throws SECRET_NOT_FOUND */
+  readonly reveal: (reference: string) => string
   /** Event → what a line says when one is published. */
   readonly show: Readonly<Record<string, string>>
 }
@@ -104,6 +108,13 @@ export async function makePlan(
     })),
     handlers,
     feeds,
+    webhooks: settings.webhooks && {
+      config: settings.webhooks,
+      folder: settings.folder,
+      reveal: (reference) => context.reveal(reference),
+      conceal: (secret) => context.conceal(secret),
+    },
+    reveal: (reference) => context.reveal(reference),
     show: settings.show,
   }
 }

@@ -1,8 +1,11 @@
 import { relative } from 'node:path'
+import type { Contract } from '../../contracts/index.ts'
+import type { Clock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { SettledEvent } from '../../messaging/index.ts'
 import type { Registry } from '../../registry/index.ts'
 import { createServer, type Server } from '../../server/index.ts'
+import type { ReceiverEvent, SenderEvent } from '../../webhooks/index.ts'
 import type { CommandContext, CommandResult } from '../command.ts'
 import { projectContracts } from '../project.ts'
 import type { Style } from '../style.ts'
@@ -24,6 +27,21 @@ import { createStatusLine, type StatusTarget } from './status-line.ts'
 import { putAside, storeFile } from './store-file.ts'
 import { createSupervisor, type ServiceEvent, type Supervisor } from './supervisor.ts'
 import { createBusWatcher } from './watcher.ts'
+import {
+  createSparing,
+  createWebhookTally,
+  untilIdle,
+  type WebhookTally,
+  webhookLines,
+  webhookTable,
+} from './webhook-ledger.ts'
+import {
+  checkAgainstContracts,
+  openDoor,
+  problemText,
+  senderText,
+  type WebhookDoor,
+} from './webhooks.ts'
 
 export interface RunOptions {
   /** Name of the command, for people. */
@@ -68,8 +86,12 @@ export async function run(
     version: options.version,
     onUnforeseen: (error, id) => say.line('server', `request ${id}: ${errorMessage(error.cause)}`),
   })
+  const tally = createWebhookTally()
+  const door =
+    plan.webhooks &&
+    (await openDoor(server, plan.webhooks.config, tellOf(say, tally, context.clock)))
   const url = await server.listen()
-  const runner = new Runner(context, options, { plan, server, say, url })
+  const runner = new Runner(context, options, { plan, server, say, url, door, tally })
   try {
     await runner.begin(startedAt)
     await runner.untilStopped()
@@ -80,6 +102,27 @@ export async function run(
   return {
     data,
     toText: (style) => ` ${style.green(style.symbols.ok)} drained: ${summaryText(data)}`,
+  }
+}
+
+/** Tells of webhooks what somebody should look at. */
+function tellOf(say: Speaker, tally: WebhookTally, clock: Clock) {
+  const spare = createSparing(clock, (subject, text) =>
+    say.line(subject, (style) => `${style.yellow(style.symbols.warn)} ${text}`, { text }),
+  )
+  return {
+    clock,
+    onReceiver(event: ReceiverEvent) {
+      tally.onReceiver(event)
+      if (event.error) spare('failed', event.source, problemText(event.error))
+    },
+    onSender(event: SenderEvent) {
+      tally.onSender(event)
+      const text = senderText(event)
+      const subject = 'endpointId' in event ? event.endpointId : 'webhooks'
+      const share = event.kind === 'endpoint.failing' ? event.share : ''
+      if (text !== undefined) spare(`${event.kind}${share}`, subject, text)
+    },
   }
 }
 
@@ -138,6 +181,9 @@ interface Parts {
   readonly server: Server
   readonly say: Speaker
   readonly url: string
+  /** Where webhooks come in, and go out from. */
+  readonly door: WebhookDoor | undefined
+  readonly tally: WebhookTally
 }
 
 class Runner {
@@ -150,6 +196,7 @@ class Runner {
   #registry: ServedRegistry | undefined
   #feedsAreDone = false
   #toldPlace = false
+  #toldWebhooks: Promise<void> | undefined
   #watching: Promise<void> = Promise.resolve()
   #stopWatchingFiles: () => void = () => {}
   #summary: RunSummary
@@ -175,6 +222,7 @@ class Runner {
     }
     this.#session = await this.#open(plan)
     server.attach(this.#session.bus)
+    this.#parts.door?.attach(this.#session.webhooks)
     this.#registry = await openServedRegistry(plan, this.#context.clock)
     const registry = server.attachStore(this.#registry.store)
     await this.#registerContracts(registry)
@@ -219,13 +267,14 @@ class Runner {
     const hurry = () => void this.#supervisor.stop(0)
     aborting.addEventListener('abort', hurry, { once: true })
     const drainMs = aborting.aborted ? 0 : plan.drainMs
+    await Promise.race([this.#parts.door?.close(drainMs), untilAborted(aborting)])
     await Promise.all([
       this.#supervisor.stop(drainMs),
       Promise.race([this.#closeSession(drainMs), untilAborted(aborting)]),
     ])
     aborting.removeEventListener('abort', hurry)
     this.#over.abort()
-    await this.#watching
+    await Promise.all([this.#watching, this.#toldWebhooks])
     await server.close()
     await this.#registry?.close()
     await say.flush()
@@ -246,11 +295,15 @@ class Runner {
   }
 
   async #open(plan: StartPlan): Promise<Session> {
-    const { say } = this.#parts
+    const { say, url, door } = this.#parts
+    const contracts = await projectContracts(this.#context)
+    this.#checkWebhooks(plan, contracts)
     return openSession({
       plan,
-      contracts: await projectContracts(this.#context),
+      contracts,
+      url,
       clock: this.#context.clock,
+      ...(door === undefined ? {} : { webhookSink: door }),
       onFeed: (name, text, failed) =>
         say.line(
           name,
@@ -268,6 +321,28 @@ class Runner {
       onError: (text) =>
         say.line('bus', (style) => `${style.yellow(style.symbols.warn)} ${text}`, { text }),
     })
+  }
+
+  #checkWebhooks({ webhooks, configFile }: StartPlan, contracts: readonly Contract[]): void {
+    if (!webhooks) return
+    const place = { file: configFile, cwd: this.#context.cwd }
+    for (const { file, line, message } of checkAgainstContracts(webhooks, contracts, place)) {
+      const text = `${file}:${line ?? 1}  ${message}`
+      this.#parts.say.line('webhooks', (style) => `${style.yellow(style.symbols.warn)} ${text}`, {
+        text,
+      })
+    }
+  }
+
+  /** Once what goes out has come to rest as well. */
+  async #tellWebhooks(): Promise<void> {
+    const { say, tally } = this.#parts
+    const current = () => this.#session?.webhooks
+    if (!(await untilIdle(current, this.#context.clock, this.#over.signal))) return
+    const webhooks = current()
+    const lines = webhooks ? await webhookLines(webhooks, tally) : []
+    if (lines.length === 0) return
+    say.block('webhooks', (style) => `\n${webhookTable(lines, style)}\n`, { webhooks: lines })
   }
 
   #feed(session: Session): void {
@@ -324,13 +399,15 @@ class Runner {
           if (more > 0) say.line('dead letters', this.#moreText(more), { kind: 'dead', more })
         },
         counts: (stats) => say.status(` ${countsText(stats)}`),
-        rest: (stats) =>
+        rest: (stats) => {
+          this.#toldWebhooks ??= this.#tellWebhooks().catch(() => undefined)
           say.block(
             'rest',
             (style) =>
               `\n${ledgerTable(stats, style)}\n\n  At rest: nothing waits. Serving ${url} until Ctrl-C.\n`,
             { ...pickCounts(stats), byEvent: stats.byEvent },
-          ),
+          )
+        },
       },
     })
   }
@@ -365,6 +442,7 @@ class Runner {
       const next = await this.#open(plan)
       this.#session = next
       server.attach(next.bus)
+      this.#parts.door?.attach(next.webhooks)
       await before?.close(1000)
       this.#feed(next)
       say.line('reload', (style) => `${style.green(style.symbols.ok)} done`)

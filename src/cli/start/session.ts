@@ -9,13 +9,23 @@ import {
   storeUrlFor,
 } from '../../messaging/index.ts'
 import { openStore, type Store } from '../../store/index.ts'
+import { openWebhooks, type Sender, type Webhooks } from '../../webhooks/index.ts'
 import { createProblems } from '../problems.ts'
 import { loadFeedModule, loadHandlerModule } from './modules.ts'
 import type { FeedPlan, StartPlan } from './plan.ts'
+import {
+  loadWebhookModule,
+  madeSecret,
+  openSecrets,
+  type WebhookPlan,
+  type WebhookSink,
+} from './webhooks.ts'
 
 /** The parts that live in this process: bus, handlers, feeds. Exchanged as a whole on a reload. */
 export interface Session {
   readonly bus: Bus
+  /** What the section `webhooks:` runs; absent without one. */
+  readonly webhooks: Webhooks | undefined
   /** Consumers that run here. */
   readonly consumers: readonly string[]
   /** Runs the feeds, one beside the other; resolves when all have ended. A feed that fails is reported, not thrown. */
@@ -28,6 +38,9 @@ export interface SessionOptions {
   readonly plan: StartPlan
   readonly contracts: readonly Contract[]
   readonly clock?: Clock
+  /** Where the server answers. */
+  readonly url: string
+  readonly webhookSink?: WebhookSink
   /** Something that a feed says, or what went wrong with it. */
   readonly onFeed: (name: string, text: string, failed: boolean) => void
   readonly onError: (text: string) => void
@@ -63,6 +76,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const clock = options.clock ?? systemClock
   const abort = new AbortController()
   const consumers: string[] = []
+  const stores: Store[] = []
+  let webhooks: Webhooks | undefined
   try {
     bus.onError(createProblems(clock, options.onError))
     for (const path of plan.handlers) {
@@ -72,16 +87,24 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         consumers.push(consumer)
       }
     }
+    if (plan.webhooks || plan.feeds.length > 0) stores.push(await openPlanStore(plan, clock))
+    const [store] = stores
+    if (plan.webhooks && store) {
+      webhooks = await openPlannedWebhooks(plan.webhooks, { bus, store, clock, options })
+    }
   } catch (error) {
     await bus.close({ drainMs: 0 })
+    for (const store of stores) await store.close()
     throw error
   }
+  const surroundings = { plan, stores, signal: abort.signal, options, sender: webhooks?.sender }
   let running: Promise<void> | undefined
   return {
     bus,
+    webhooks,
     consumers,
     runFeeds() {
-      running ??= runAll(plan, options, abort.signal)
+      running ??= runAll(surroundings)
       return running
     },
     async close(drainMs) {
@@ -91,41 +114,68 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       await Promise.race([running, delay(clock, drainMs, timer.signal).catch(() => {})])
       timer.abort()
       await bus.close({ drainMs })
+      // After the bus, so that what it was still handing over is durable here.
+      await webhooks?.close(drainMs)
+      for (const store of stores.splice(0)) await store.close()
     },
   }
 }
 
-async function runAll(
-  plan: StartPlan,
-  options: SessionOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  if (plan.feeds.length === 0) return
-  const store = await openStore(plan.store ?? storeUrlFor(plan.transport), {
-    clock: options.clock ?? systemClock,
+/** Beside the embedded broker, where nothing else is said. */
+function openPlanStore(plan: StartPlan, clock: Clock): Promise<Store> {
+  return openStore(plan.store ?? storeUrlFor(plan.transport), { clock })
+}
+
+async function openPlannedWebhooks(
+  plan: WebhookPlan,
+  around: { bus: Bus; store: Store; clock: Clock; options: SessionOptions },
+): Promise<Webhooks> {
+  const { bus, store, clock, options } = around
+  const { webhookSink, onSettled } = options
+  return openWebhooks(plan.config, {
+    bus,
+    store,
+    clock,
+    secret: await openSecrets(plan, store, clock),
+    load: (path) => loadWebhookModule(plan.folder, path),
+    onSettled,
+    ...(webhookSink === undefined
+      ? {}
+      : {
+          onReceiver: (event) => webhookSink.onReceiver(event),
+          onSender: (event) => webhookSink.onSender(event),
+        }),
   })
-  try {
-    await Promise.all(plan.feeds.map((feed) => runFeed(feed, { plan, store, signal, options })))
-  } finally {
-    await store.close()
-  }
+}
+
+async function runAll(surroundings: FeedSurroundings): Promise<void> {
+  const { feeds } = surroundings.plan
+  await Promise.all(feeds.map((feed) => runFeed(feed, surroundings)))
 }
 
 interface FeedSurroundings {
   readonly plan: StartPlan
-  readonly store: Store
+  /** One, where there are feeds. */
+  readonly stores: readonly Store[]
   readonly signal: AbortSignal
   readonly options: SessionOptions
+  readonly sender: Sender | undefined
 }
 
 async function runFeed(feed: FeedPlan, surroundings: FeedSurroundings): Promise<void> {
-  const { plan, store, signal, options } = surroundings
+  const { plan, stores, signal, options, sender } = surroundings
+  const [store] = stores
+  if (!store) return
+  const secret = async (reference: string) =>
+    reference.startsWith('secret://store/') ? madeSecret(store, reference) : plan.reveal(reference)
   try {
     const { run } = await loadFeedModule(feed.module)
     // A bus of its own, because it speaks for a producer of its own; what is compiled is shared with the others.
     const bus = await openBus(busOptions(plan, options.contracts, feed.as))
     try {
-      await run({ bus, store, signal, report: (text) => options.onFeed(feed.name, text, false) })
+      const report = (text: string) => options.onFeed(feed.name, text, false)
+      const sends = sender === undefined ? {} : { sender }
+      await run({ bus, store, signal, secret, url: options.url, report, ...sends })
     } finally {
       await bus.close({ drainMs: 0 })
     }

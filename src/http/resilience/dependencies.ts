@@ -1,11 +1,6 @@
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Random } from '../../core/random.ts'
-import {
-  type Breaker,
-  type BreakerOptions,
-  type BreakerSnapshot,
-  createBreaker,
-} from './breaker.ts'
+import { type Breaker, type BreakerOptions, createBreaker } from './breaker.ts'
 import { type Bulkhead, type BulkheadOptions, createBulkhead } from './bulkhead.ts'
 import { type ComposedPolicy, compose } from './compose.ts'
 import { createFallback, type Fallback, type FallbackOptions } from './fallback.ts'
@@ -14,6 +9,7 @@ import { invalidOption, type Policy, type ResilienceEvent } from './policy.ts'
 import { createRateLimiter, type RateLimiterOptions, type RateLimitPolicy } from './rate-limiter.ts'
 import { createRetry, type RetryOptions } from './retry.ts'
 import { createRetryBudget, type RetryBudget } from './retry-budget.ts'
+import { type DependencySnapshot, watchDependency } from './running.ts'
 import { createSharedRateLimiter, type SharedLimiterOptions } from './shared-limiter.ts'
 import { createDeadline, createTimeout } from './time-limit.ts'
 
@@ -47,16 +43,6 @@ export interface ResilienceContext {
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
   readonly onEvent?: ((event: ResilienceEvent) => void) | undefined
-}
-
-/** What a dependency's policies have counted and where they stand. */
-export interface DependencySnapshot {
-  readonly name: string
-  readonly breaker?: BreakerSnapshot
-  readonly rateLimit?: ReturnType<RateLimitPolicy['snapshot']>
-  readonly bulkhead?: ReturnType<Bulkhead['snapshot']>
-  /** How often each kind of event happened. */
-  readonly events: Readonly<Record<string, number>>
 }
 
 /** One neighbour, and everything that guards calls to it. */
@@ -136,7 +122,7 @@ export function createDependency(
     ...(budget === false ? {} : { budget }),
     ...options.hedge,
   }
-  return {
+  const dependency: Dependency = {
     name,
     breaker,
     rateLimiter,
@@ -159,6 +145,8 @@ export function createDependency(
       events: { ...events },
     }),
   }
+  watchDependency(dependency)
+  return dependency
 }
 
 /** The dependencies of one process: everybody who calls a neighbour shares its breaker and its limits. */

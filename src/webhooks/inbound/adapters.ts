@@ -64,29 +64,41 @@ export function fetchHandler(
   }
 }
 
+export interface FastifyHooksOptions extends HandlerOptions {
+  /** Path → source, for sources that have a path of their own. */
+  readonly paths?: Readonly<Record<string, string>>
+  /** The framework's own configuration of the routes. */
+  readonly config?: Readonly<Record<string, unknown>>
+}
+
 /** A plugin for fastify: `app.register(fastifyHooks(receiver))`. Its scope parses no bodies, so that the bytes stay as they came. */
 export function fastifyHooks(
   receiver: Receiver,
-  options: HandlerOptions & { readonly config?: Readonly<Record<string, unknown>> } = {},
+  options: FastifyHooksOptions = {},
 ): (app: FastifyInstance) => Promise<void> {
-  const prefix = options.prefix ?? '/hooks/'
+  const { prefix = '/hooks/', paths = {}, config } = options
+  const placed = new Set(Object.values(paths))
   return async (app) => {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined))
-    app.route<{ Params: { source: string } }>({
-      method: ['GET', 'POST', 'OPTIONS'],
-      url: `${prefix}:source`,
-      // Ours is cut off by the receiver; the framework would refuse before by its own, smaller limit.
-      bodyLimit: Number.MAX_SAFE_INTEGER,
-      ...(options.config === undefined ? {} : { config: options.config }),
-      handler(request, reply) {
-        reply.hijack()
-        const { raw } = request
-        answerNode(receiver, request.params.source, { request: raw, response: reply.raw }).catch(
-          () => reply.raw.destroy(),
-        )
-      },
-    })
+    const route = (url: string, sourceOf: (params: { source?: string }) => string | undefined) =>
+      app.route<{ Params: { source?: string } }>({
+        method: ['GET', 'POST', 'OPTIONS'],
+        url,
+        // Ours is cut off by the receiver; the framework would refuse before by its own, smaller limit.
+        bodyLimit: Number.MAX_SAFE_INTEGER,
+        ...(config === undefined ? {} : { config }),
+        handler(request, reply) {
+          reply.hijack()
+          const { raw } = request
+          const source = sourceOf(request.params)
+          answerNode(receiver, source, { request: raw, response: reply.raw }).catch(() =>
+            reply.raw.destroy(),
+          )
+        },
+      })
+    for (const [path, source] of Object.entries(paths)) route(path, () => source)
+    route(`${prefix}:source`, ({ source = '' }) => (placed.has(source) ? undefined : source))
   }
 }
 

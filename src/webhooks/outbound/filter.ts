@@ -79,9 +79,9 @@ const costly = new Set([
 export function compileFilter(expression: string): Filter {
   const [finding] = filterFindings(expression)
   if (finding) {
-    throw new TreatyError('WEBHOOK_FILTER_INVALID', finding.message, {
-      hint: finding.hint ?? 'Correct the expression.',
-      details: { filter: expression.slice(0, 200) },
+    const shown = expression.length > 60 ? `${expression.slice(0, 60)}…` : expression
+    throw new TreatyError('WEBHOOK_FILTER_INVALID', `\`${shown}\` is no filter`, {
+      hint: 'Correct the expression at the place that the finding names.',
       findings: [finding],
     })
   }

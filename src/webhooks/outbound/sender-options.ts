@@ -17,6 +17,8 @@ export interface SenderOptions {
   readonly name?: string
   /** Types and schemas of what is sent; absent: any type, any data. */
   readonly contracts?: readonly Contract[]
+  /** False: types and data were checked elsewhere, by a bus. Default true where there are contracts. */
+  readonly checksData?: boolean
   /** Milliseconds before each attempt after the first. Default 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 10 h. */
   readonly schedule?: readonly number[]
   /** Share of a delay that luck adds or takes away. Default 0.2. */

@@ -59,7 +59,8 @@ class StoringSender implements Sender {
     this.#clock = options.clock ?? systemClock
     this.#records = new SenderRecords(store, name)
     this.#nextId = createIdSource(this.#clock)
-    this.#checkType = contracts && createTypeCheck(contracts)
+    this.#checkType =
+      contracts && options.checksData !== false ? createTypeCheck(contracts) : undefined
     this.#egress = createEgress(options.egress)
     const agent = this.#egress.createAgent({ connections: 1000 })
     this.#post = options.post ?? createPost(agent, this.#clock)
