@@ -56,6 +56,7 @@ export type {
   BusStats,
   Capabilities,
   CommandHandler,
+  ConfluentWireOptions,
   ConsumeOptions,
   DeadLetter,
   DeadLetterSummary,

@@ -1,4 +1,7 @@
 export { busOver } from './bus.ts'
+export type { SchemaRegistryOptions } from './confluent/schema-ids.ts'
+export type { ConfluentWireOptions } from './confluent/transport.ts'
+export { withConfluentWire } from './confluent/transport.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
 export {
@@ -22,7 +25,7 @@ export type {
   RelayOptions,
   SyncOutbox,
 } from './outbox/index.ts'
-export { openOutbox, startRelay } from './outbox/index.ts'
+export { migrateOutbox, openOutbox, startRelay } from './outbox/index.ts'
 export type { CommandFailure } from './request-reply.ts'
 export { commandFailure } from './request-reply.ts'
 export { retryDelayMs } from './retry-policy.ts'

@@ -10,6 +10,7 @@ import { openStore } from '../store/index.ts'
 import { busOver } from './bus.ts'
 import { BusCore } from './bus-core.ts'
 import { createCatalogue } from './catalogue.ts'
+import { withConfluentWire } from './confluent/transport.ts'
 import { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
 import { openBusOutbox } from './outbox/index.ts'
 import { topologyOf } from './topology.ts'
@@ -49,8 +50,10 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   const clock = options.clock ?? systemClock
   const leaseMs = options.leaseMs ?? leaseMsDefault
   const named = options.transport ?? transportUrlDefault
+  const bare = typeof named === 'string' ? await openTransport(named, { clock, leaseMs }) : named
+  const { confluent } = options
   const transport =
-    typeof named === 'string' ? await openTransport(named, { clock, leaseMs }) : named
+    confluent === undefined ? bare : withConfluentWire(bare, contracts, { ...confluent, clock })
   await transport.connect()
   try {
     await ensureTopology(transport, contracts, options.topology ?? 'create')

@@ -4,6 +4,7 @@ import type { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
+import type { ConfluentWireOptions } from './confluent/transport.ts'
 import type {
   Outbox,
   OutboxDesk,
@@ -41,6 +42,8 @@ export interface BusOptions {
    * embedded broker's own file, and the `tx` of `context.commit` there.
    */
   readonly outbox?: OutboxOptions
+  /** Messages carry the id of their schema in the Confluent wire format, on channels of contracts with the envelope `none`. */
+  readonly confluent?: ConfluentWireOptions
   /** Milliseconds after which the work of a process that went silent is handed on. Default 30 000. */
   readonly leaseMs?: number
   readonly clock?: Clock
@@ -244,6 +247,8 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
   messages(query: {
     correlationId?: string
     event?: string
+    /** Epoch milliseconds; messages from before may be among them all the same. */
+    from?: number
     limit?: number
     cursor?: string
   }): Promise<Page<StoredMessage & { message: Message | null }>>

@@ -148,8 +148,9 @@ class Worker implements StartedWorker {
 
   /** Their outcome counts for nothing any more; who looks at the signal can stop. */
   #lost(deliveries: readonly Delivery[]): void {
+    const leases = new Set(deliveries.map(({ lease }) => lease))
     for (const run of this.#runs) {
-      if (!deliveries.includes(run.ready.delivery)) continue
+      if (!leases.has(run.ready.delivery.lease)) continue
       const { id } = run.ready.delivery.record
       run.context.abort(
         new TreatyError('LEASES_LOST', `the message "${id}" was handed to another process`),

@@ -79,4 +79,28 @@ export const brokerCodes = {
     meaning: 'The URL of a broker has a part that cannot be read, or an option that is not known.',
     fix: 'Write it as the message shows; docs/reference/transports.md has every option.',
   },
+  SCHEMA_REGISTRY_FAILED: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'The schema registry could not be reached, or answered what its protocol does not have.',
+    fix: 'Check its address and credentials. Deliveries wait for it; publishing may be tried again.',
+  },
+  SCHEMA_REFUSED: {
+    exitCode: 3,
+    status: 409,
+    retryable: false,
+    meaning:
+      'The schema registry does not take the schema of a message type: it breaks an earlier one, or may not be registered from here.',
+    fix: 'Mend the incompatibility, or register the schema by hand and open the bus with `register: false`.',
+  },
+  SCHEMA_ID_UNKNOWN: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning:
+      'A message in the Confluent wire format names a schema that the registry does not know.',
+    fix: 'Look up which registry its producer uses, then replay the dead letter.',
+  },
 } as const satisfies Record<string, CatalogEntry>
