@@ -18,6 +18,12 @@ import { openApiDocument, type RouteRecord } from './openapi.ts'
 import { registerOperation } from './operation-routes.ts'
 import { asTreatyError, problemContentType, toProblem } from './problem.ts'
 import { createHistogram, type Metric } from './prometheus.ts'
+import {
+  type CallerLimit,
+  type CallerRate,
+  callerRateDefault,
+  createCallerLimit,
+} from './rate-limit.ts'
 import { registerRegistryRoutes } from './registry-routes.ts'
 import { type ServerState, subjectsOf } from './state.ts'
 
@@ -40,6 +46,8 @@ export interface ServerOptions {
   readonly headerBytesMax?: number
   /** Milliseconds within which a request must have arrived whole. Default 30 000. */
   readonly requestTimeoutMs?: number
+  /** How often one caller, known by its key or its address, may ask; health and metrics are free. Default 1000 a second. */
+  readonly rateLimit?: CallerRate
   /** Where the Confluent-compatible facade is; `/` for clients that cannot take a path. Default `/confluent`. */
   readonly confluentAt?: string
   /** Version of the package, for people. */
@@ -120,7 +128,8 @@ export function createServer(options: ServerOptions): Server {
   }
   const app = createApp(options)
   const guard = createGuard({ host, allowedHosts: options.allowedHosts ?? [], keys })
-  addHooks(app, state, guard)
+  const limit = createCallerLimit(options.rateLimit ?? callerRateDefault, clock)
+  addHooks(app, state, { guard, limit })
   const routes = collectRoutes(app)
   registerApi(app, state)
   registerRegistryRoutes(app, state)
@@ -162,12 +171,21 @@ export function createServer(options: ServerOptions): Server {
   }
 }
 
-/** What every request goes through: safe headers, the guard, the clock. */
-function addHooks(app: FastifyInstance, state: ServerState, guard: Guard): void {
+/** What every request goes through: safe headers, the guard, the limit, the clock. */
+function addHooks(
+  app: FastifyInstance,
+  state: ServerState,
+  { guard, limit }: { readonly guard: Guard; readonly limit: CallerLimit },
+): void {
   app.addHook('onRequest', async (request, reply) => {
     setSafetyHeaders(request, reply)
     const { access = 'read', programs = false } = request.routeOptions.config
     request.keyName = guard.admit(presented(request), access, { programs }) ?? ''
+    // Whoever watches the process must be able to, and webhooks have limits of their own.
+    if (/^\/(?:health|metrics|hooks)\b/.test(request.url)) return
+    const { headers, refusal } = limit.take(request.keyName || request.ip)
+    reply.headers(headers)
+    if (refusal) throw refusal
   })
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unknown'
@@ -248,6 +266,9 @@ function sendProblem(reply: FastifyReply, error: TreatyError, id: string): unkno
   const problem = toProblem(error, id)
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="treaty"')
   if (error.code === 'NOT_READY') reply.header('retry-after', '1')
+  if (error.code === 'RATE_LIMIT_REACHED') {
+    reply.header('retry-after', String(Math.ceil((error.retryAfterMs ?? 1000) / 1000)))
+  }
   return reply.code(problem.status).type(problemContentType).send(JSON.stringify(problem))
 }
 

@@ -38,6 +38,14 @@ export const serverCodes = {
     fix: 'Give each key a name, its scopes (read, write, metrics) and at least 24 random characters.',
     example: 'keys: [{ name: ci, scopes: [red], key: secret://env/CI_KEY }]',
   },
+  RATE_LIMIT_REACHED: {
+    exitCode: 6,
+    status: 429,
+    retryable: true,
+    meaning:
+      'The caller has asked the API more often than it may; the headers RateLimit and Retry-After say when there is room again.',
+    fix: 'Wait as long as Retry-After says; give each program a key of its own, for each key has a limit of its own.',
+  },
   NOT_READY: {
     exitCode: 6,
     status: 503,

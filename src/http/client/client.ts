@@ -1,6 +1,6 @@
 import { type CompiledSchema, compileSchema, type JsonSchema } from '../../contracts/index.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import { isTreatyError } from '../../core/errors.ts'
+import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import { createAuthenticator } from '../auth/create-auth.ts'
@@ -172,12 +172,13 @@ class HttpClient implements Client {
       )
       watch.ended({ status: response.status, attempts: plan.attempts })
       return response as CallResponse<Body>
-    } catch (error) {
+    } catch (thrown) {
+      const error = isTreatyError(thrown) ? thrown : foreignError(thrown, plan.where)
       noteAttempts(error, plan.attempts)
       watch.ended({
         attempts: plan.attempts,
         error,
-        ...(isTreatyError(error) && error.status !== undefined ? { status: error.status } : {}),
+        ...(error.status === undefined ? {} : { status: error.status }),
       })
       throw error
     }
@@ -329,6 +330,11 @@ class HttpClient implements Client {
       }, new CallScope())
     return createAuthenticator(options.auth, { clock: this.#clock, fetch })
   }
+}
+
+/** What a body, a transport or a credential of the caller's own making threw. */
+function foreignError(thrown: unknown, where: string): TreatyError {
+  return new TreatyError('UNFORESEEN', `${where}: ${errorMessage(thrown)}`, { cause: thrown })
 }
 
 function pathOnly(path: string): string {
