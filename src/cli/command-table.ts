@@ -1,3 +1,4 @@
+import { brokerRows } from './broker-rows.ts'
 import type { CommandSpec, OptionSpec } from './command.ts'
 import { contracts, profile, service, store, transport } from './command-options.ts'
 import { evolutionCommands } from './evolution-commands.ts'
@@ -237,12 +238,29 @@ export const commandTable = {
     options: {
       event: { kind: 'text', value: 'E', summary: 'Only this event' },
       correlationId: { kind: 'text', value: 'ID', summary: 'Only this correlation id' },
-      all: { kind: 'flag', summary: 'Begin with what is still kept' },
+      from: {
+        kind: 'text',
+        value: 'INSTANT',
+        summary:
+          'Begin with what is still kept since then: earliest, -1h, or a date. Default: only what comes',
+      },
+      filter: {
+        kind: 'text',
+        value: 'CEL',
+        summary: 'Only where this is true: over data, event, key, id, source, metadata and more',
+      },
+      all: { kind: 'flag', summary: 'As --from earliest' },
       max: { kind: 'integer', value: 'N', min: 1, summary: 'End after N messages' },
       contracts,
       transport,
     },
-    examples: [['treaty tail --event order.placed', 'look without touching']],
+    examples: [
+      ['treaty tail --event order.placed', 'look without touching'],
+      [
+        `treaty tail --from -1h --filter 'data.total.amount > 10000'`,
+        'the large orders of an hour',
+      ],
+    ],
     stream: 'lines',
   },
   trace: {
@@ -292,6 +310,7 @@ export const commandTable = {
     examples: [['treaty dead discard ID', 'it cannot be had back']],
   },
   ...webhookRows,
+  ...brokerRows,
   stats: {
     summary: 'Show the ledger: what was published, handled, retried, dead, waiting',
     options: { contracts, transport },
@@ -375,6 +394,11 @@ export const commandTable = {
     options: {
       store,
       transport,
+      outbox: {
+        kind: 'text',
+        value: 'URL',
+        summary: 'Also the outbox in this database: postgres://… or sqlite:FILE',
+      },
       dryRun: { kind: 'flag', summary: 'Only say what would be done' },
     },
     examples: [
@@ -410,6 +434,8 @@ export const commandGroups: readonly (readonly [title: string, names: readonly C
   ['Registry', ['contract push', 'deployment record', 'deployment end']],
   ['Exchange', ['export asyncapi', 'import asyncapi', 'import jsonschema', 'import confluent']],
   ['Messages', ['publish', 'consume', 'tail', 'trace', 'stats']],
+  ['Broker', ['topology plan', 'topology apply', 'topology verify', 'lag', 'bench']],
+  ['Outbox', ['outbox relay', 'outbox status', 'outbox parked', 'outbox retry', 'outbox discard']],
   ['Dead letters', ['dead list', 'dead show', 'dead replay', 'dead discard']],
   [
     'Webhooks',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Contract, LoadedContracts } from '../contracts/index.ts'
 import { TreatyError } from '../core/errors.ts'
 import { hasErrors } from '../core/finding.ts'
-import type { Bus } from '../messaging/index.ts'
+import type { Bus, Transport } from '../messaging/index.ts'
 import type { CommandContext } from './command.ts'
 import { countFindings } from './finding-text.ts'
 import { createProblems } from './problems.ts'
@@ -104,5 +104,31 @@ export async function withBus<Result>(
     return await work(bus)
   } finally {
     await bus.close({ drainMs: 0 })
+  }
+}
+
+/**
+ * Connects the transport of the settings, without making anything on it that the contracts need, and closes it afterwards.
+ *
+ * @throws CONTRACT_INVALID · SECRET_NOT_FOUND · the TRANSPORT_, BROKER_ and STORE_ codes
+ */
+export async function withTransport<Result>(
+  context: CommandContext,
+  work: (transport: Transport, contracts: readonly Contract[]) => Promise<Result>,
+): Promise<Result> {
+  const settings = await context.settings()
+  const contracts = await projectContracts(context)
+  const { openTransport } = await import('../messaging/index.ts')
+  const { leaseMs } = settings.limits
+  const transport = await openTransport(context.reveal(settings.transport), {
+    clock: context.clock,
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+  })
+  transport.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
+  try {
+    await transport.connect()
+    return await work(transport, contracts)
+  } finally {
+    await transport.close({ drainMs: 0 })
   }
 }

@@ -1,6 +1,7 @@
 import type { MigrationReport } from '../../store/index.ts'
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
+import { absoluteUrl } from '../config/absolute-url.ts'
 import type { Style } from '../style.ts'
 
 interface Data {
@@ -12,17 +13,18 @@ interface Data {
 
 /** Brings the tables of the store, and of a broker in a database, to the newest version, or shows what that would be. */
 export const storeMigrate: Command<CommandTable['store migrate'], Data> = {
-  async run({ dryRun = false }, context) {
+  async run({ dryRun = false, outbox }, context) {
     const settings = await context.settings()
-    const [{ migrateStore, storeName }, { migrateTransport, storeUrlFor }] = await Promise.all([
-      import('../../store/index.ts'),
-      import('../../messaging/index.ts'),
-    ])
+    const [{ migrateStore, storeName }, { migrateOutbox, migrateTransport, storeUrlFor }] =
+      await Promise.all([import('../../store/index.ts'), import('../../messaging/index.ts')])
     const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
     const options = { clock: context.clock, dryRun }
     const components = [
       ...(await migrateStore(url, options)),
       ...(await migrateTransport(context.reveal(settings.transport), options)),
+      ...(outbox === undefined
+        ? []
+        : await migrateOutbox(context.reveal(absoluteUrl(outbox, context.cwd)), options)),
     ]
     const data: Data = { store: storeName(url), dryRun, components }
     return { data, toText: (style) => migrationText(data, style) }

@@ -1,71 +1,91 @@
-import { delay } from '../../core/clock.ts'
-import type { Bus } from '../../messaging/index.ts'
+import { TreatyError } from '../../core/errors.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { withBus } from '../project.ts'
-
-const lookEveryMs = 250
-const pageSize = 200
+import { compileFilter, type MessageFilter } from '../tail/filter.ts'
+import { follow, type TailRow } from '../tail/follow.ts'
+import { instantOf } from '../tail/from.ts'
 
 interface Data {
   readonly shown: number
+  /** Messages that the filter did not want. */
+  readonly filtered: number
+  /** Those among them at which the filter could not be evaluated. */
+  readonly unclear: number
 }
 type Arguments = ArgumentsOf<CommandTable['tail']>
-type Row = Awaited<ReturnType<Bus['messages']>>['items'][number]
 
 /** Shows messages as they are published, without consuming them. */
 export const tail: Command<CommandTable['tail'], Data> = {
-  run: (args, context) =>
-    withBus(
+  async run(args, context) {
+    const filter = args.filter === undefined ? undefined : await compileFilter(args.filter)
+    const { all, from, max } = args
+    if (all === true && from !== undefined) {
+      throw new TreatyError('USAGE', '--all and --from say different things', {
+        hint: '--all is --from earliest: give one of them.',
+      })
+    }
+    const since = all === true ? 0 : from && instantOf(from, context.clock.now())
+    const data = { shown: 0, filtered: 0, unclear: 0 }
+    const result = (): CommandResult<Data> => tailResult(data, filter)
+    if (max === 0) return result()
+    return withBus(
       context,
-      (bus) => follow(bus, args, context),
-      () => shownResult(0),
-    ),
+      async (bus) => {
+        await context.emit({ kind: 'ready' }, ({ dim }) => dim('looking; Ctrl-C ends'))
+        await follow(bus, queryOf(args, since), {
+          context,
+          async take(row) {
+            if (filter?.matches(inputOf(row)) === false) data.filtered += 1
+            else {
+              data.shown += 1
+              await show(row, context)
+            }
+            return data.shown < (max ?? Number.POSITIVE_INFINITY)
+          },
+        })
+        return result()
+      },
+      result,
+    )
+  },
 }
 
-async function follow(
-  bus: Bus,
-  args: Arguments,
-  context: CommandContext,
-): Promise<CommandResult<Data>> {
-  const { event, correlationId, max = Number.POSITIVE_INFINITY } = args
-  const query = {
-    limit: pageSize,
+function queryOf({ event, correlationId }: Arguments, from: number | '' | undefined) {
+  return {
     ...(event === undefined ? {} : { event }),
     ...(correlationId === undefined ? {} : { correlationId }),
+    ...(typeof from === 'number' ? { from } : {}),
   }
-  // What is named cannot come before it is known: a position that has passed stays passed.
-  const seen = new Set<string>()
-  let cursor: string | undefined
-  let shown = 0
-  let isFirst = args.all !== true
-  await context.emit({ kind: 'ready' }, ({ dim }) => dim('looking; Ctrl-C ends'))
-  while (!context.stopping.aborted && shown < max) {
-    const page = await bus.messages({ ...query, ...(cursor === undefined ? {} : { cursor }) })
-    for (const row of page.items) {
-      const { id } = row.record
-      if (seen.has(id)) continue
-      seen.add(id)
-      if (isFirst || shown >= max) continue
-      shown += 1
-      await show(row, context)
-    }
-    if (page.next !== undefined) {
-      cursor = page.next
-      seen.clear()
-    } else {
-      isFirst = false
-      await delay(context.clock, lookEveryMs, context.stopping).catch(() => undefined)
-    }
-  }
-  return shownResult(shown)
 }
 
-function shownResult(shown: number): CommandResult<Data> {
-  return { data: { shown }, toText: () => `${shown} shown` }
+function tailResult(counted: Data, filter: MessageFilter | undefined): CommandResult<Data> {
+  const data = { ...counted, unclear: filter?.failed ?? 0 }
+  return {
+    data,
+    toText: ({ dim }) => {
+      const rest = data.filtered === 0 ? '' : dim(`, ${data.filtered} filtered out`)
+      const unclear =
+        data.unclear === 0 ? '' : dim(`, ${data.unclear} of them unclear: ${filter?.lastFailure}`)
+      return `${data.shown} shown${rest}${unclear}`
+    },
+  }
 }
 
-function show({ record, message, consumers }: Row, context: CommandContext): Promise<void> {
+function inputOf({ record, message }: TailRow) {
+  return {
+    event: record.type,
+    id: record.id,
+    key: record.key ?? null,
+    source: message?.source ?? null,
+    correlationId: record.correlationId ?? null,
+    publishedAt: record.publishedAt,
+    data: message?.data ?? null,
+    metadata: message?.metadata ?? {},
+  }
+}
+
+function show({ record, message, consumers }: TailRow, context: CommandContext): Promise<void> {
   const line = {
     kind: 'message',
     id: record.id,

@@ -9,6 +9,14 @@ export const cliCodes = {
     meaning: 'Something happened that Treaty does not foresee: very likely a defect of ours.',
     fix: 'Run again with --verbose and report what it prints.',
   },
+  BENCH_LOST: {
+    exitCode: 3,
+    status: 500,
+    retryable: true,
+    meaning: 'Messages of treaty bench were confirmed by the broker and did not come back in time.',
+    fix: 'Look whether the broker is well and nothing else reads the channels of treaty bench.',
+    example: 'treaty bench nats://localhost:4222',
+  },
   USAGE: {
     exitCode: 2,
     status: 400,

@@ -192,7 +192,7 @@ export const messagingCodes = {
     status: 500,
     retryable: false,
     meaning:
-      'bus.outbox was given a handle on a database for which the bus was not told that an outbox is there.',
+      'The outbox was given a handle on a database of which the bus was not told that an outbox is there.',
     fix: 'Open the bus with outbox: { url }, the URL of the database that the handle belongs to.',
     example:
       "await openBus({ contracts, transport, outbox: { url: 'postgres://localhost/shop' } })",
@@ -205,6 +205,14 @@ export const messagingCodes = {
       'The broker refused a message of the outbox so often that the relay has put it aside; other keys go on.',
     fix: 'Read the failure with treaty outbox parked, mend its cause, then treaty outbox retry or discard.',
     example: 'treaty outbox parked',
+  },
+  OUTBOX_ROW_NOT_FOUND: {
+    exitCode: 4,
+    status: 404,
+    retryable: false,
+    meaning: 'Nothing is parked in the outbox under this id: it was sent, retried or discarded.',
+    fix: 'Run treaty outbox parked for the ids that are.',
+    example: 'treaty outbox retry 17',
   },
   TRANSPORT_NOT_CONNECTED: {
     exitCode: 6,

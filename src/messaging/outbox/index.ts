@@ -1,6 +1,6 @@
 export type { BusOutbox, MadeRecord } from './bus-outbox.ts'
 export { openBusOutbox } from './bus-outbox.ts'
-export { openOutbox } from './open-outbox.ts'
+export { migrateOutbox, openOutbox } from './open-outbox.ts'
 export type {
   Outbox,
   OutboxDatabase,

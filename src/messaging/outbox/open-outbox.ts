@@ -3,7 +3,12 @@ import type { Clock } from '../../core/clock.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { redactUrl } from '../../core/secret.ts'
-import { isPostgresUrl, readPostgresUrl, sqlitePath } from '../../store/index.ts'
+import {
+  isPostgresUrl,
+  type MigrationReport,
+  readPostgresUrl,
+  sqlitePath,
+} from '../../store/index.ts'
 import type { OutboxDatabase, OutboxOptions } from './outbox.ts'
 
 /** Where an outbox is, as its URL says. */
@@ -56,4 +61,22 @@ export async function openOutbox(
   }
   const { openSqliteOutbox } = await import('./sqlite-database.ts')
   return openSqliteOutbox(place.path, options)
+}
+
+/**
+ * Brings the tables of an outbox to the newest version, which opening a bus with it does too, or says what would be done (`dryRun`).
+ *
+ * @throws OPTION_INVALID, STORE_TOO_NEW, and the STORE_ codes of opening
+ */
+export async function migrateOutbox(
+  url: string,
+  options: { readonly clock?: Clock; readonly dryRun?: boolean } = {},
+): Promise<readonly MigrationReport[]> {
+  const place = outboxPlace(url)
+  if (place.kind === 'postgres') {
+    const { migratePostgresOutbox } = await import('./postgres-database.ts')
+    return migratePostgresOutbox(place.url, options)
+  }
+  const { migrateSqliteOutbox } = await import('./sqlite-database.ts')
+  return migrateSqliteOutbox(place.path, options)
 }

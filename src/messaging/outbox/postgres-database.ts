@@ -4,6 +4,7 @@ import { TreatyError } from '../../core/errors.ts'
 import {
   endsConnection,
   loadPostgresDriver,
+  type MigrationReport,
   mapPostgresError,
   migratePostgres,
   openPostgresAccess,
@@ -52,6 +53,20 @@ export async function openPostgresOutbox(
     throw error
   }
   return new PostgresOutbox(access, options.onParked === 'block')
+}
+
+/** As `migrateOutbox`. */
+export async function migratePostgresOutbox(
+  url: string,
+  { clock, dryRun }: { readonly clock?: Clock; readonly dryRun?: boolean },
+): Promise<readonly MigrationReport[]> {
+  const access = await openPostgresAccess(url, clock ? { clock } : {})
+  try {
+    const migrate = dryRun === true ? planPostgresMigration : migratePostgres
+    return await migrate(access, [outboxMigrations])
+  } finally {
+    await access.close()
+  }
 }
 
 async function requireTables(access: PostgresAccess): Promise<void> {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import type { Clock, TimerHandle } from '../../core/clock.ts'
 import { systemClock } from '../../core/clock.ts'
 import { TreatyError } from '../../core/errors.ts'
 import { type Random, systemRandom } from '../../core/random.ts'
 import {
   type ComponentMigrations,
+  type MigrationReport,
   mapSqliteError,
   openSqliteFile,
   type SqliteFile,
@@ -58,15 +60,56 @@ const leaseMs = 5000
  * The outbox in an SQLite file. SQLite has one writer at a time, so commits have one order and one relay is enough: it holds a
  * lease, and what it deletes after its lease has moved is refused.
  *
- * @throws the STORE_ codes of opening the file
+ * @throws STORE_OUTDATED under `verify`, and the STORE_ codes of opening the file
  */
 export function openSqliteOutbox(
   path: string,
-  options: Pick<OutboxOptions, 'onParked'> & { readonly clock?: Clock; readonly random?: Random },
+  options: Pick<OutboxOptions, 'onParked'> & {
+    readonly clock?: Clock
+    readonly random?: Random
+    readonly tables?: 'create' | 'verify'
+  },
 ): OutboxDatabase {
   const { clock = systemClock, random = systemRandom } = options
+  if (options.tables === 'verify') requireTables(path, clock)
   const file = openSqliteFile(path, { clock, migrations: [sqliteOutboxMigrations] })
   return new SqliteOutbox(file, { clock, random, blocks: options.onParked === 'block' })
+}
+
+/** Looking makes no file, and no table in one that is there. */
+function requireTables(path: string, clock: Clock): void {
+  const [plan] = migrateSqliteOutbox(path, { clock, dryRun: true })
+  if (plan === undefined || plan.from >= plan.to) return
+  throw new TreatyError(
+    'STORE_OUTDATED',
+    `the file ${path} has no outbox of version ${plan.to} (it has ${plan.from})`,
+    { hint: 'Name the file of your application, or run treaty store migrate --outbox.' },
+  )
+}
+
+/** As `migrateOutbox`; with `dryRun` no file is made. */
+export function migrateSqliteOutbox(
+  path: string,
+  { clock = systemClock, dryRun = false }: { readonly clock?: Clock; readonly dryRun?: boolean },
+): readonly MigrationReport[] {
+  const to = sqliteOutboxMigrations.migrations.length
+  const report = (from: number) => [{ component: 'outbox', from, to }]
+  if (dryRun && !existsSync(path)) return report(0)
+  const file = openSqliteFile(path, { clock })
+  let from: number
+  try {
+    const known = file.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'treaty_migrations'").get()
+    const row =
+      known &&
+      file
+        .prepare('SELECT max(version) AS version FROM treaty_migrations WHERE component = ?')
+        .get('outbox')
+    from = Number(row?.version ?? 0)
+  } finally {
+    file.close()
+  }
+  if (!dryRun) openSqliteFile(path, { clock, migrations: [sqliteOutboxMigrations] }).close()
+  return report(from)
 }
 
 class SqliteOutbox implements OutboxDatabase {

@@ -21,10 +21,17 @@ export async function browse(
     `SELECT message.*, topic.address FROM ${schema}.bus_log AS message
      JOIN ${schema}.bus_topic AS topic ON topic.id = message.topic
      WHERE message.seq > $1 AND ($2::text IS NULL OR correlation_id = $2) AND ($3::text IS NULL OR type = $3)
+       AND ($5::bigint IS NULL OR message.published_at >= $5)
        AND (origin IS NULL OR origin = message.seq
          OR NOT EXISTS (SELECT FROM ${schema}.bus_log AS first WHERE first.seq = message.origin))
      ORDER BY message.seq LIMIT $4`,
-    [parseCursor(query.cursor), query.correlationId ?? null, query.event ?? null, most + 1],
+    [
+      parseCursor(query.cursor),
+      query.correlationId ?? null,
+      query.event ?? null,
+      most + 1,
+      query.from === undefined ? null : Math.floor(query.from),
+    ],
   )
   const page = messages.slice(0, most)
   const states = await access.read(statesSql(schema), [page.map((row) => row.seq)])

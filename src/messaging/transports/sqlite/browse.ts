@@ -21,7 +21,7 @@ export async function browse(engine: Engine, query: BrowseQuery): Promise<Page<S
   const after = parseCursor(query.cursor)
   const seqs =
     query.correlationId === undefined
-      ? await scanLog(engine, { after, most: most + 1, event: query.event })
+      ? await scanLog(engine, { after, most: most + 1, event: query.event, from: query.from })
       : await findCorrelated(engine, { ...query, correlationId: query.correlationId, after, most })
   const page = seqs.slice(0, most)
   const items = page.flatMap((seq) => readMessage(engine, seq) ?? [])
@@ -42,18 +42,28 @@ const isShown = `(l.origin IS NULL OR NOT EXISTS (SELECT 1 FROM bus_log o WHERE 
 
 async function scanLog(
   engine: Engine,
-  scan: { after: number; most: number; event: string | undefined },
+  scan: {
+    after: number
+    most: number
+    event: string | undefined
+    from: number | undefined
+  },
 ): Promise<number[]> {
-  const { most, event } = scan
+  const { most, event, from } = scan
   const window = engine.file.prepare(
-    `SELECT seq, (?1 IS NULL OR type = ?1) AND ${isShown} AS fits FROM bus_log l
+    `SELECT seq, (?1 IS NULL OR type = ?1) AND (?4 IS NULL OR published_at >= ?4) AND ${isShown} AS fits FROM bus_log l
      WHERE seq > ?2 ORDER BY seq LIMIT ?3`,
   )
   // Only what is there now: while others publish, the end would run away for ever.
   const end = Number(engine.file.prepare('SELECT max(seq) AS seq FROM bus_log').get()?.seq ?? 0)
   const found: number[] = []
   for (let after = scan.after; found.length < most && after < end; ) {
-    const rows = window.all(event ?? null, after, event === undefined ? most : windowRows)
+    const rows = window.all(
+      event ?? null,
+      after,
+      event === undefined && from === undefined ? most : windowRows,
+      from === undefined ? null : Math.floor(from),
+    )
     for (const row of rows) if (row.fits === 1 && found.length < most) found.push(Number(row.seq))
     const last = rows.at(-1)
     if (last === undefined) break

@@ -1,0 +1,92 @@
+import { createIdSource } from '../../core/ids.ts'
+import type { Bus } from '../../messaging/index.ts'
+import {
+  type BenchPlan,
+  benchContract,
+  createMeter,
+  type LatencyMeasurement,
+  type ThroughputMeasurement,
+} from '../bench/measure.ts'
+import { latencyText, throughputText } from '../bench/text.ts'
+import type { ArgumentsOf, Command, CommandContext } from '../command.ts'
+import type { CommandTable } from '../command-table.ts'
+import { absoluteUrl } from '../config/absolute-url.ts'
+import { createProblems } from '../problems.ts'
+
+interface Data {
+  readonly broker: string
+  readonly settings: Omit<BenchPlan, 'name'>
+  readonly latency: LatencyMeasurement | null
+  readonly throughput: readonly ThroughputMeasurement[]
+  /** True: channel and group of the measurement are gone; false: this broker keeps them until their time is over. */
+  readonly isTakenAway: boolean
+}
+type Arguments = ArgumentsOf<CommandTable['bench']>
+
+const batches = [1, 10, 100, 1000] as const
+const defaults = { seconds: 5, size: 500, keys: 100 } as const
+
+/** Measures a broker through a contract of its own. */
+export const bench: Command<CommandTable['bench'], Data> = {
+  async run(args, context) {
+    const { transport } = await context.settings()
+    const { openBus } = await import('../../messaging/index.ts')
+    const plan = planOf(args, context)
+    const bus = await openBus({
+      contracts: [benchContract(plan)],
+      transport: context.reveal(
+        args.url === undefined ? transport : absoluteUrl(args.url, context.cwd),
+      ),
+      store: 'memory:',
+      clock: context.clock,
+    })
+    bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
+    try {
+      const data = await measure(bus as Bus, plan, context)
+      return { data, toText: () => (data.isTakenAway ? 'done, and taken away again' : 'done') }
+    } finally {
+      await bus.close({ drainMs: 0 })
+    }
+  },
+}
+
+function planOf(args: Arguments, { clock }: CommandContext): BenchPlan {
+  const { seconds = defaults.seconds, size = defaults.size, keys = defaults.keys } = args
+  return { name: `b${createIdSource(clock)().replaceAll('-', '')}`, seconds, size, keys }
+}
+
+async function measure(bus: Bus, plan: BenchPlan, context: CommandContext): Promise<Data> {
+  const { name: broker } = bus.transport
+  const { name: _name, ...settings } = plan
+  const meter = await createMeter(bus, plan, context)
+  const throughput: ThroughputMeasurement[] = []
+  let latency: LatencyMeasurement | null = null
+  try {
+    const measured = await meter.latency()
+    latency = measured
+    await context.emit({ kind: 'latency', ...measured }, (style) =>
+      [style.bold(`${broker}, ${plan.size} bytes of data`), latencyText(measured, style)].join(
+        '\n',
+      ),
+    )
+    for (const batch of batches) {
+      if (context.stopping.aborted) break
+      const row = await meter.throughput(batch)
+      throughput.push(row)
+      await context.emit({ kind: 'throughput', ...row }, (style) => throughputText(row, style))
+    }
+  } finally {
+    await meter.stop()
+  }
+  return { broker, settings, latency, throughput, isTakenAway: await takeAway(bus, plan) }
+}
+
+async function takeAway({ transport }: Bus, { name }: BenchPlan): Promise<boolean> {
+  if (transport.remove === undefined) return false
+  await transport.remove({
+    subscriptions: [],
+    groups: [`bench.${name}.meter`],
+    channels: [`treaty.bench.${name}`],
+  })
+  return true
+}
