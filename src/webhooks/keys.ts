@@ -40,6 +40,7 @@ export function base64Bytes(text: string): Buffer | undefined {
   return bytes.length === 0 ? undefined : bytes
 }
 
+/** Strict as {@link base64Bytes}: undefined for what is no hex, or half a byte. */
 export function hexBytes(text: string): Buffer | undefined {
   if (text.length === 0 || text.length % 2 !== 0 || !/^[0-9a-f]+$/i.test(text)) return undefined
   return Buffer.from(text, 'hex')

@@ -69,6 +69,7 @@ export const hmacPresets = {
 /** The characters that HubSpot signs unescaped in the URL. @see HubSpot, "Validating requests", v3 */
 const hubspotEscapes = /%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi
 
+/** The URL in the form that HubSpot signs. */
 export function hubspotUrl(url: string): string {
   return url.replace(hubspotEscapes, (escaped) => decodeURIComponent(escaped))
 }

@@ -42,8 +42,10 @@ export interface HmacScheme {
   readonly toleranceSeconds?: number
 }
 
+/** A provider by name, or a description of what it signs. */
 export type Scheme = SchemeName | HmacScheme
 
+/** A request, and who may have signed it. */
 export interface VerifyOptions {
   readonly scheme: Scheme
   /** All that are valid now: the new and the old one while a secret is changed. */
@@ -60,6 +62,7 @@ export interface VerifyOptions {
   readonly toleranceSeconds?: number
 }
 
+/** Why a request is not believed. */
 export type RefusalReason = 'missing' | 'malformed' | 'stale' | 'mismatch'
 
 /** What {@link verify} found. */
@@ -73,6 +76,7 @@ export type Verdict =
     }
   | { readonly ok: false; readonly reason: RefusalReason }
 
+/** What is signed, and by whom. */
 export interface SignOptions {
   readonly scheme: Scheme
   /** Schemes with several signatures get one for each; the others use the first. */
@@ -86,8 +90,10 @@ export interface SignOptions {
   readonly method?: string
 }
 
+/** Seconds that a timestamp may be off, where nobody says otherwise. */
 export const toleranceSecondsDefault = 300
 
+/** A verdict that says no. */
 export function refused(reason: RefusalReason): Verdict {
   return { ok: false, reason }
 }

@@ -4,6 +4,7 @@ import { appendQuery } from '../client/url.ts'
 import { invalidOption } from '../resilience/policy.ts'
 import { type Authenticator, neverRenewed, revealed, type SecretText } from './authenticator.ts'
 
+/** A fixed key in a header or a query parameter. */
 export interface ApiKeyAuth {
   readonly type: 'apiKey'
   /** Default `header`. A query ends up in the logs of others: use a header where there is a choice. */
@@ -14,11 +15,13 @@ export interface ApiKeyAuth {
   readonly prefix?: string
 }
 
+/** A fixed token in `Authorization: Bearer` (RFC 6750). */
 export interface BearerAuth {
   readonly type: 'bearer'
   readonly token: SecretText
 }
 
+/** Name and password in `Authorization: Basic` (RFC 7617), as UTF-8. */
 export interface BasicAuth {
   readonly type: 'basic'
   readonly user: string
@@ -43,6 +46,7 @@ export interface HmacAuth {
   readonly nonceHeader?: string
 }
 
+/** Puts the key where {@link ApiKeyAuth} says. @throws HTTP_OPTIONS_INVALID */
 export function apiKeyAuth(options: ApiKeyAuth): Authenticator {
   const value = revealed('auth.value', options.value)
   const text = `${options.prefix ?? ''}${value}`
@@ -62,11 +66,13 @@ export function apiKeyAuth(options: ApiKeyAuth): Authenticator {
   }
 }
 
+/** Puts the token on every request. @throws HTTP_OPTIONS_INVALID */
 export function bearerAuth(options: BearerAuth): Authenticator {
   const value = revealed('auth.token', options.token)
   return fixedHeader('authorization', `Bearer ${value}`, [value])
 }
 
+/** Puts name and password on every request. @throws HTTP_OPTIONS_INVALID for a name with a colon */
 export function basicAuth(options: BasicAuth): Authenticator {
   const password = revealed('auth.password', options.password)
   if (options.user.includes(':')) {
@@ -91,6 +97,7 @@ function fill(template: string, values: Readonly<Record<string, string>>): strin
   return template.replaceAll(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole)
 }
 
+/** Signs every request anew, with its own time and nonce. @throws HTTP_OPTIONS_INVALID, also for a body that is a stream */
 export function hmacAuth(options: HmacAuth, clock: Clock): Authenticator {
   const secret = revealed('auth.secret', options.secret)
   const key = Buffer.from(secret, options.secretEncoding ?? 'utf8')

@@ -5,6 +5,7 @@ import { isJsonObject, type Json } from '../../core/json.ts'
 import type { Lock, Store } from '../../store/index.ts'
 import { createSeal, type Seal } from './sealed.ts'
 
+/** An access token and what is known of it. */
 export interface Token {
   readonly value: string
   /** Epoch milliseconds; undefined: it lasts until it is refused. */
@@ -15,6 +16,7 @@ export interface Token {
 /** The endpoint refuses the credential for good. */
 export class CredentialRefused extends Error {}
 
+/** How a {@link TokenSource} gets and shares its tokens. */
 export interface TokenSourceOptions {
   /** Name in messages and in the store. */
   readonly name: string

@@ -18,6 +18,7 @@ export interface ClientFallback extends Pick<FallbackOptions, 'cached' | 'when'>
   readonly queue?: StandIn
 }
 
+/** What the fallback of a client needs of it. */
 export interface ClientFallbackContext {
   /** The call that runs in a scope. */
   requestOf(scope: CallScope): CallRequest

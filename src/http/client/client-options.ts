@@ -26,6 +26,7 @@ export interface EgressOptions {
   readonly resolve?: Resolve
 }
 
+/** What becomes of a 3xx. */
 export interface RedirectOptions {
   /** Default `follow`; `manual` gives the 3xx itself; `error` rejects. */
   readonly mode?: 'follow' | 'manual' | 'error'
@@ -33,6 +34,7 @@ export interface RedirectOptions {
   readonly max?: number
 }
 
+/** Bounds on what one neighbour can make this process hold. */
 export interface ClientLimits {
   /** Bytes of an answer, before and after it is decompressed; default 10 MiB. */
   readonly responseBytesMax?: number
@@ -42,6 +44,7 @@ export interface ClientLimits {
   readonly connections?: number
 }
 
+/** How one neighbour is called; everything but `baseUrl` has a default. */
 export interface ClientOptions extends Omit<ResilienceOptions, 'fallback'> {
   /** Default: none. */
   readonly fallback?: ClientFallback | false

@@ -17,6 +17,7 @@ export interface TlsOptions {
   readonly servername?: string
 }
 
+/** How sockets are made: which addresses, whose names, which certificates, how long. */
 export interface ConnectorOptions {
   /** Undefined: every address may be called. */
   readonly check: ((ip: string) => EgressVerdict) | undefined

@@ -57,6 +57,7 @@ export function networkError(error: unknown, where: string): TreatyError {
   })
 }
 
+/** The error of an address that may not be called: EGRESS_DENIED. */
 export function egressDenied(where: string, reason: string): TreatyError {
   return new TreatyError('EGRESS_DENIED', `${where} may not be called: ${reason}`, {
     kind: 'egress_denied',

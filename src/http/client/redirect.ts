@@ -6,6 +6,7 @@ import { harmlessHeaders } from './message-headers.ts'
 import { egressDenied } from './network-error.ts'
 import type { WireRequest, WireResponse } from './transport.ts'
 
+/** What a client may call, as its options say. */
 export interface EgressRules extends UrlRules {
   readonly privateNetworks: 'deny' | 'allow'
 }
@@ -25,6 +26,7 @@ export function isRedirect(response: WireResponse): boolean {
   return followed.has(response.status) && response.headers.location !== undefined
 }
 
+/** The error of a redirect that is not followed: HTTP_REDIRECT_REFUSED. */
 export function redirectRefused(where: string, status: number, why: string): TreatyError {
   return new TreatyError('HTTP_REDIRECT_REFUSED', `${where} redirects, and ${why}`, {
     kind: 'http',

@@ -39,6 +39,7 @@ export interface HttpTransport {
   close(): Promise<void>
 }
 
+/** How the connections of one client are made and bounded. */
 export interface TransportOptions extends ConnectorOptions {
   readonly origin: string
   readonly connections: number
@@ -130,6 +131,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
+/** The error of an answer beyond its limit: HTTP_UNREADABLE. */
 export function tooLarge(where: string, bytesMax: number): TreatyError {
   return new TreatyError(
     'HTTP_UNREADABLE',

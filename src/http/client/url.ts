@@ -2,6 +2,7 @@ import { invalidOption } from '../resilience/policy.ts'
 
 /** A value of a path or query parameter. */
 export type ParameterValue = string | number | boolean
+/** Parameters of a query by name; a list repeats its name, undefined leaves it out. */
 export type Query = Readonly<
   Record<string, ParameterValue | readonly ParameterValue[] | undefined | null>
 >

@@ -8,6 +8,7 @@ import type { CallRequest, CallResponse } from '../client/call.ts'
 import { backoffDelay } from '../resilience/backoff.ts'
 import { localRejections } from '../resilience/failure.ts'
 
+/** How calls are kept and made later. */
 export interface CallQueueOptions {
   readonly store: Store
   /** One queue for each neighbour: calls of one name are sent in order. */

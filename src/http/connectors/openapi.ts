@@ -32,6 +32,7 @@ export interface Operation {
   readonly responses: Readonly<Record<string, JsonSchema | undefined>>
 }
 
+/** What an OpenAPI document says about a neighbour. */
 export interface OpenApiContract {
   readonly title: string
   readonly version: string

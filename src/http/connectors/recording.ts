@@ -5,6 +5,7 @@ import { TreatyError } from '../../core/errors.ts'
 import { redact } from '../client/redact.ts'
 import type { HttpTransport, WireRequest, WireResponse } from '../client/transport.ts'
 
+/** Where exchanges are noted, and what of them is left out. */
 export interface RecordingOptions {
   /** JSON lines, one exchange each. */
   readonly file: string

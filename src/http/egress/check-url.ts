@@ -5,6 +5,7 @@ import { checkAddress, type EgressVerdict } from './check-address.ts'
 /** Every address of a host name, as text. */
 export type Resolve = (host: string) => Promise<readonly string[]>
 
+/** What {@link checkUrl} allows. */
 export interface CheckUrlOptions {
   /** Default: the system's resolver. */
   readonly resolve?: Resolve
@@ -25,6 +26,7 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 }
 
+/** What can be asked of a URL without resolving its name. */
 export interface UrlRules {
   readonly https: 'required' | 'optional'
   /** Undefined: any. */

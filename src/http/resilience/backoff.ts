@@ -1,5 +1,6 @@
 import type { Random } from '../../core/random.ts'
 
+/** How long waits between attempts grow. */
 export interface BackoffOptions {
   readonly baseMs: number
   readonly capMs: number

@@ -14,6 +14,7 @@ import {
 } from './policy.ts'
 import { type CallScope, enterScope, type RunOptions, startWork } from './scope.ts'
 
+/** When a breaker opens, and how it finds its way back. */
 export interface BreakerOptions extends Reporting {
   /** The stretch of time that the rates look at; default 30 000. */
   readonly windowMs?: number
@@ -60,6 +61,7 @@ export interface BreakerSnapshot {
   readonly isForced: boolean
 }
 
+/** A circuit breaker, usable alone: `breaker.run(work)`. */
 export interface Breaker extends Policy {
   readonly kind: 'breaker'
   readonly state: BreakerState

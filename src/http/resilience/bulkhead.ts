@@ -4,6 +4,7 @@ import { waitingError } from './rate-limiter.ts'
 import { type CallScope, enterScope, type RunOptions, startWork } from './scope.ts'
 import { type Waiter, WaitQueue } from './wait-queue.ts'
 
+/** How many calls may run and wait. */
 export interface BulkheadOptions extends Reporting {
   /** Calls that may run at once; at least 1. */
   readonly concurrent: number
@@ -11,6 +12,7 @@ export interface BulkheadOptions extends Reporting {
   readonly queue?: number
 }
 
+/** A bound on calls at a time, usable alone: `bulkhead.run(work)`. */
 export interface Bulkhead extends Policy {
   readonly kind: 'bulkhead'
   snapshot(): { readonly running: number; readonly waiting: number; readonly rejected: number }

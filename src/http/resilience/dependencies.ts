@@ -38,6 +38,7 @@ export interface ResilienceOptions {
   readonly fallback?: Own<FallbackOptions> | false
 }
 
+/** What all policies of a dependency have in common. */
 export interface ResilienceContext {
   readonly name?: string | undefined
   readonly clock?: Clock | undefined

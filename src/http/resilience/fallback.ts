@@ -26,6 +26,7 @@ export interface FallbackOptions extends Reporting {
   readonly clock?: Clock
 }
 
+/** A fallback, usable alone: `fallback.runMarked(work)` says whether it stepped in. */
 export interface Fallback extends Policy {
   readonly kind: 'fallback'
   /** As `run`, and says whether the value is the fallback's. */

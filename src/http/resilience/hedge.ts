@@ -3,6 +3,7 @@ import { numberOption, type Policy, type Reporting, reporter, type Work } from '
 import type { RetryBudget } from './retry-budget.ts'
 import { type CallScope, enterScope, type RunOptions, startWork } from './scope.ts'
 
+/** When a second call is started beside a slow one. */
 export interface HedgeOptions extends Reporting {
   /** When the second call starts; default: the 95th percentile of the calls so far, once there are 20. */
   readonly delayMs?: number

@@ -12,6 +12,7 @@ export const policyOrder = [
   'hedge',
   'timeout',
 ] as const
+/** One of the kinds of {@link policyOrder}. */
 export type PolicyKind = (typeof policyOrder)[number]
 
 /** What a policy runs: a function that is told its scope, and may also throw at once. */
@@ -50,6 +51,7 @@ export type ResilienceEvent = { readonly dependency?: string } & (
   | { readonly type: 'fallback'; readonly by: string; readonly error: unknown }
   | { readonly type: 'fallback_failed'; readonly by: string; readonly error: unknown }
 )
+/** Closed lets calls through, open refuses them, half open lets probes through. */
 export type BreakerState = 'closed' | 'open' | 'half_open'
 
 /** Where events go, and under which name. */
@@ -63,6 +65,7 @@ export interface Reporting {
 /** Every kind of event without the name, which the reporter adds. */
 type Unnamed<Event> = Event extends ResilienceEvent ? Omit<Event, 'dependency'> : never
 
+/** Tells the listener of a policy what happens, under its name; without a listener it costs nothing. */
 export function reporter({ name, onEvent }: Reporting): (event: Unnamed<ResilienceEvent>) => void {
   if (onEvent === undefined) return () => undefined
   return (event) => {

@@ -13,6 +13,7 @@ import { abortedError, type CallScope, enterScope, type RunOptions, startWork } 
 import { TokenBucket } from './token-bucket.ts'
 import { type Waiter, WaitQueue } from './wait-queue.ts'
 
+/** The rate of a limiter, and how long and how many may wait. */
 export interface RateLimiterOptions extends Reporting {
   /** Tokens that come back each second; above 0. */
   readonly ratePerSecond: number
@@ -29,6 +30,7 @@ export interface RateLimiterOptions extends Reporting {
   readonly clock?: Clock
 }
 
+/** How one call asks for its turn. */
 export interface AcquireOptions extends RunOptions {
   /** Whole tokens; default 1. */
   readonly cost?: number
@@ -43,6 +45,7 @@ export interface RateFeedback {
   readonly resetMs?: number | undefined
 }
 
+/** A limiter at one moment. */
 export interface RateLimiterSnapshot {
   readonly available: number
   readonly waiting: number
@@ -70,6 +73,7 @@ export interface RateLimitPolicy extends Policy {
   snapshot(): RateLimiterSnapshot
 }
 
+/** A rate limit of this process, usable alone. */
 export interface RateLimiter extends RateLimitPolicy {
   /** Takes tokens now, or none at all; false also while others wait: nobody overtakes. */
   tryAcquire(cost?: number): boolean

@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '../../core/clock.ts'
 import { numberOption } from './policy.ts'
 
+/** How large a part of the traffic retries may be. */
 export interface RetryBudgetOptions {
   /** Retries for each request, 0 to 1; default 0.2. */
   readonly ratio?: number

@@ -14,6 +14,7 @@ import {
 import { createRetryBudget, type RetryBudget, type RetryBudgetOptions } from './retry-budget.ts'
 import { type CallScope, enterScope, noteAttempts, type RunOptions, startWork } from './scope.ts'
 
+/** How often, when and whether at all something is tried again. */
 export interface RetryOptions extends Reporting {
   /** How often at most, the first attempt included; 1: no retry. Default 3. */
   readonly attempts?: number

@@ -20,6 +20,7 @@ import { type CallScope, enterScope, type RunOptions, startWork } from './scope.
 import type { SharedBucket } from './shared-bucket.ts'
 import { type Waiter, WaitQueue } from './wait-queue.ts'
 
+/** A rate that several processes keep together, and where. */
 export interface SharedLimiterOptions extends Reporting {
   readonly bucket: SharedBucket
   readonly ratePerSecond: number

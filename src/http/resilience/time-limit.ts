@@ -3,6 +3,7 @@ import { TreatyError } from '../../core/errors.ts'
 import { numberOption, type Policy, type Reporting, reporter, type Work } from './policy.ts'
 import { type CallScope, enterScope, noteAttempts, type RunOptions, startWork } from './scope.ts'
 
+/** How long something may take. */
 export interface TimeLimitOptions extends Reporting {
   /** Milliseconds; at least 1. */
   readonly ms: number

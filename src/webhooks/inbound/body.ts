@@ -6,6 +6,7 @@ import type { Clock } from '../../core/clock.ts'
 /** The bytes of a request, or the status that says why there are none. */
 export type BodyRead = { readonly bytes: Uint8Array } | { readonly refusal: 400 | 408 | 413 | 415 }
 
+/** Within what a body must come. */
 export interface BodyLimits {
   readonly bytesMax: number
   /** Milliseconds within which the body must have come whole: who drips bytes is cut off. */

@@ -8,6 +8,7 @@ import { retryDelayMs } from '../../messaging/index.ts'
 import type { Store, StoredRecord } from '../../store/index.ts'
 import type { InboundDelivery } from './delivery.ts'
 
+/** Where deliveries are kept, and by whom and how often they are handled. */
 export interface InboxOptions {
   readonly store: Store
   readonly name: string

@@ -30,6 +30,7 @@ export interface ReceiverEvent {
 
 /** Counts of one process since it began, by source. */
 export type ReceiverStats = Readonly<Record<string, SourceStats>>
+/** Counts of one source. */
 export interface SourceStats {
   /** Requests by what became of them: `published`, `duplicate`, `unverified`, … */
   readonly outcomes: Readonly<Record<string, number>>
@@ -39,11 +40,13 @@ export interface SourceStats {
   readonly secrets: Readonly<Record<string, number>>
 }
 
+/** Counts that grow with each request. */
 export interface ReceiverCounts {
   add(event: ReceiverEvent): void
   read(): ReceiverStats
 }
 
+/** Counts that begin at 0. */
 export function createReceiverCounts(): ReceiverCounts {
   const counts = new Map<string, { outcomes: Tally; unverified: Tally; secrets: Tally }>()
   return {

@@ -5,6 +5,7 @@ import { Agent } from 'undici'
 import { TreatyError } from '../../core/errors.ts'
 import { checkAddress, checkUrl, type EgressVerdict, type Resolve } from '../../http/index.ts'
 
+/** Which addresses endpoints may have. */
 export interface EgressOptions {
   /** Default `required`. */
   readonly https?: 'required' | 'optional'
@@ -29,6 +30,7 @@ export interface Egress {
 const portsDefault: readonly number[] = [443, 8443]
 const denied = (reason: string): EgressVerdict => ({ allowed: false, reason })
 
+/** The rules, and connections that keep to them at the moment of connecting. */
 export function createEgress(options: EgressOptions = {}): Egress {
   const { https = 'required', privateNetworks = 'deny', ports = portsDefault, resolve } = options
   const isOpen = privateNetworks === 'allow'
@@ -96,6 +98,7 @@ function guardedLookup(resolve: Resolve | undefined): LookupFunction {
   }
 }
 
+/** The error of an address that endpoints may not have: WEBHOOK_EGRESS_DENIED. */
 export function egressDenied(reason: string): TreatyError {
   return new TreatyError('WEBHOOK_EGRESS_DENIED', `the endpoint may not be called: ${reason}`, {
     hint: 'Use a public https URL, or allow others by the egress option.',

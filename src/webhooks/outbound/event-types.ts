@@ -4,6 +4,7 @@ export const ownTypePrefix = 'webhook.'
 /** Letters, digits, `_`, `-` and the wildcards, in segments divided by dots. */
 const patternGrammar = /^(?:[\w-]+|\*|#)(?:\.(?:[\w-]+|\*|#))*$/
 
+/** Whether a text is a pattern of event types: words with dots, `*` for one, `#` for the rest. */
 export function isPattern(text: string): boolean {
   return text.length <= 200 && patternGrammar.test(text)
 }

@@ -14,6 +14,7 @@ export interface Row {
   readonly orderKey?: string
 }
 
+/** How one endpoint wants to be served. */
 export interface LaneOptions {
   readonly order: 'none' | 'key' | 'fifo'
   readonly concurrency: number

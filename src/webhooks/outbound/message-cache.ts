@@ -44,6 +44,7 @@ export class MessageCache {
   }
 }
 
+/** The body of a message as bytes, from the form in which it is stored. */
 export function decode({ body, isBase64 }: Pick<StoredMessage, 'body' | 'isBase64'>): Uint8Array {
   return Buffer.from(body, isBase64 ? 'base64' : 'utf8')
 }

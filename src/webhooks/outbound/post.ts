@@ -2,6 +2,7 @@ import { type Dispatcher, request } from 'undici'
 import type { Clock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 
+/** One request to an endpoint, signed and ready. */
 export interface PostRequest {
   readonly method?: 'POST' | 'OPTIONS'
   readonly url: string
@@ -22,6 +23,7 @@ export type PostResult =
     }
   | { readonly failure: 'timeout' | 'network' | 'denied' | 'aborted'; readonly message: string }
 
+/** Makes one request and never rejects: what went wrong is a result. */
 export type Post = (given: PostRequest) => Promise<PostResult>
 
 /** Bytes of an answer that are read and kept; the rest is thrown away with the connection. */
@@ -36,6 +38,7 @@ const excerptHeaders = [
   'server',
 ]
 
+/** Makes requests through a dispatcher, each bounded by its own time. */
 export function createPost(dispatcher: Dispatcher, clock: Clock): Post {
   return async ({ method = 'POST', url, headers, body, timeoutMs, signal }) => {
     const controller = new AbortController()

@@ -5,6 +5,7 @@ export const scheduleDefault: readonly number[] = [
   5000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000,
 ]
 
+/** When a delivery that failed is tried again. */
 export interface ScheduleOptions {
   readonly schedule: readonly number[]
   /** Share of a delay that luck adds or takes away. */

@@ -9,6 +9,7 @@ import type { Post, PostResult } from './post.ts'
 /** Whether an endpoint wants our deliveries. */
 export type Proof = { readonly ok: true } | { readonly ok: false; readonly reason: string }
 
+/** How an endpoint is asked to prove itself. */
 export interface ProofOptions {
   readonly kind: 'challenge' | 'cloudevents'
   readonly secrets: readonly string[]
