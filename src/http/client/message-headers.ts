@@ -1,10 +1,8 @@
+import type { HeaderSource } from '../headers/rate-limit.ts'
 import { invalidOption } from '../resilience/policy.ts'
 
 /** Headers of a call in any of the forms in which programs have them. */
-export type HeadersInput =
-  | Headers
-  | Readonly<Record<string, string | readonly string[] | undefined>>
-  | readonly (readonly [string, string])[]
+export type HeadersInput = HeaderSource
 
 /** Lower-case names. */
 export type HeaderRecord = Record<string, string>

@@ -3,16 +3,6 @@ import type { ReadableStream as WebStream } from 'node:stream/web'
 import { errorMessage } from '../../core/errors.ts'
 import { invalidOption } from '../resilience/policy.ts'
 
-/** A body that can be sent as it is. */
-export type PlainBody =
-  | string
-  | Uint8Array
-  | URLSearchParams
-  | FormData
-  | Readable
-  | WebStream
-  | AsyncIterable<Uint8Array | string>
-
 /** What is put on the wire. */
 export interface EncodedBody {
   readonly payload: string | Uint8Array | Readable

@@ -134,7 +134,7 @@ export function checkAddress(ip: string): EgressVerdict {
 /** What an operator means by a private network: not the link-local addresses where clouds keep their secrets. */
 const ownNetworks = new Set(['private', 'loopback', 'unique local'])
 /** Where clouds outside of the link-local range keep theirs. */
-const metadata = new Set(['fd00:ec2::254'])
+const metadata6 = ipv6Value('fd00:ec2::254')
 
 /**
  * As {@link checkAddress}, for an address that a neighbour in a private network names, in a redirect: private networks are
@@ -142,6 +142,7 @@ const metadata = new Set(['fd00:ec2::254'])
  */
 export function checkNamedAddress(ip: string): EgressVerdict {
   const verdict = checkAddress(ip)
-  const isOwn = !verdict.allowed && ownNetworks.has(verdict.reason) && !metadata.has(ip)
-  return isOwn ? { allowed: true } : verdict
+  if (verdict.allowed || !ownNetworks.has(verdict.reason)) return verdict
+  const isMetadata = isIPv6(ip) && ipv6Value(ip) === metadata6
+  return isMetadata ? verdict : { allowed: true }
 }

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { checkAddress } from './check-address.ts'
+import { checkAddress, checkNamedAddress } from './check-address.ts'
 import { checkUrl } from './check-url.ts'
 
 describe('checkAddress', () => {
@@ -58,6 +58,22 @@ describe('checkAddress', () => {
         }
       }),
     )
+  })
+})
+
+describe('checkNamedAddress', () => {
+  it('lets a neighbour name private addresses, but not where clouds keep their secrets, in any spelling', () => {
+    for (const ip of ['10.1.2.3', '127.0.0.1', 'fd00::1', '93.184.216.34']) {
+      expect(checkNamedAddress(ip).allowed, ip).toBe(true)
+    }
+    for (const ip of [
+      '169.254.169.254',
+      'fd00:ec2::254',
+      'FD00:0EC2:0:0:0:0:0:254',
+      '100.64.0.1',
+    ]) {
+      expect(checkNamedAddress(ip).allowed, ip).toBe(false)
+    }
   })
 })
 

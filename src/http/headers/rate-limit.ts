@@ -25,7 +25,7 @@ export interface RateLimitHints {
 }
 
 /** A value by lower-case name; several lines are joined with commas, as RFC 9110 section 5.3 allows. */
-export function headerReader(headers: HeaderSource): (name: string) => string | undefined {
+function headerReader(headers: HeaderSource): (name: string) => string | undefined {
   if (headers instanceof Headers) return (name) => headers.get(name) ?? undefined
   const pairs = Array.isArray(headers)
     ? (headers as readonly (readonly [string, string])[])
