@@ -12,8 +12,10 @@ import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
 import type { Catalogue, KnownConsumer } from './catalogue.ts'
 import { Commands } from './commands.ts'
+import { createCompletion } from './completion.ts'
 import { checkConsumeOptions, handlerTable } from './handler-table.ts'
 import { createIdempotencyGuard } from './idempotency.ts'
+import type { InboxDatabase } from './inbox/inbox.ts'
 import type { BusOutbox, MadeRecord, OutboxDesk } from './outbox/index.ts'
 import type { OutgoingFactory, OutgoingSpec } from './outgoing.ts'
 import { createOutgoingFactory } from './outgoing.ts'
@@ -48,6 +50,8 @@ export interface BusCoreOptions {
   readonly random: Random
   readonly leaseMs: number
   readonly messageBytesMax: number
+  /** Where effects are made on a broker without transactions; closed with the bus. */
+  readonly inbox: InboxDatabase | undefined
 }
 
 /** Everything a bus remembers; {@link busOver} gives it its public shape. */
@@ -295,13 +299,22 @@ export class BusCore {
       consumer,
       validatorOf: (type) => this.#options.readerView.forEvent(type),
     })
+    const guard = this.#guardOf(group, consumer)
     return this.#startWorker({
       ...this.#workerBase(),
       group,
       consumer: consumer.name,
       retry: consumer.retry,
       reader,
-      guard: this.#guardOf(group, consumer),
+      guard,
+      completion: this.#hasTransactions
+        ? undefined
+        : createCompletion({
+            group,
+            guard,
+            database: this.#options.inbox,
+            windowMs: consumer.idempotency?.windowMs,
+          }),
       handlerOf: withUpcasts(reader, (type) => handlers[type] ?? handlers['*']),
       publish: (event, data, more) => this.#publish(event, data, more, consumer.name),
       consume: options,
@@ -319,7 +332,12 @@ export class BusCore {
       leaseMs: this.#options.leaseMs,
       store: () => this.#openStore(),
       clock: this.clock,
+      database: this.#options.inbox,
     })
+  }
+
+  get #hasTransactions(): boolean {
+    return this.transport.capabilities.transactions !== 'none'
   }
 
   async #startWorker(options: WorkerOptions): Promise<Subscription> {
@@ -335,6 +353,7 @@ export class BusCore {
     const { clock, random } = this.#options
     return {
       transport: this.transport,
+      takesEffects: this.#hasTransactions || this.#options.inbox !== undefined,
       clock,
       random,
       onError: (error: TreatyError) => this.report(error),
@@ -418,6 +437,7 @@ export class BusCore {
     await this.#outbox?.stop()
     await this.#sender.flush()
     await this.transport.close({ drainMs: Math.min(1000, drainMs) })
+    await this.#options.inbox?.close()
     if (this.#store !== undefined && this.#options.ownsStore) await (await this.#store).close()
   }
 }

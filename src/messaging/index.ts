@@ -2,6 +2,7 @@ export { busOver } from './bus.ts'
 export type { SchemaRegistryOptions } from './confluent/schema-ids.ts'
 export type { ConfluentWireOptions } from './confluent/transport.ts'
 export { withConfluentWire } from './confluent/transport.ts'
+export type { InboxOptions } from './inbox/inbox.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
 export {

@@ -1,6 +1,6 @@
 import type { Contract, ContractTypes, ContractTypesOf } from '../contracts/index.ts'
 import { createMessageValidator, loadContracts } from '../contracts/index.ts'
-import { systemClock } from '../core/clock.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import { hasErrors } from '../core/finding.ts'
@@ -11,6 +11,8 @@ import { busOver } from './bus.ts'
 import { BusCore } from './bus-core.ts'
 import { createCatalogue } from './catalogue.ts'
 import { withConfluentWire } from './confluent/transport.ts'
+import type { InboxDatabase } from './inbox/inbox.ts'
+import { openInbox } from './inbox/open-inbox.ts'
 import { openTransport, storeUrlFor, transportUrlDefault } from './open-transport.ts'
 import { openBusOutbox } from './outbox/index.ts'
 import { topologyOf } from './topology.ts'
@@ -58,7 +60,9 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   try {
     await ensureTopology(transport, contracts, options.topology ?? 'create')
     const { profile = 'default', store } = options
+    const inbox = await inboxOf(options, transport, clock)
     const core = new BusCore({
+      inbox,
       catalogue,
       transport,
       producerView: createMessageValidator({ contracts, profile, view: 'producer' }),
@@ -88,6 +92,18 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     await transport.close({ drainMs: 0 })
     throw error
   }
+}
+
+/** Only where the broker has no transaction that an effect could be part of. */
+async function inboxOf(
+  options: BusOptions,
+  transport: Transport,
+  clock: Clock,
+): Promise<InboxDatabase | undefined> {
+  const url = options.inbox?.url ?? options.outbox?.url
+  if (url === undefined || transport.capabilities.transactions !== 'none') return undefined
+  const { random = systemRandom, topology: tables = 'create' } = options
+  return openInbox(url, { clock, random, tables })
 }
 
 async function contractsOf(given: BusOptions['contracts']): Promise<Contract[]> {

@@ -5,6 +5,7 @@ import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
 import type { ConfluentWireOptions } from './confluent/transport.ts'
+import type { InboxOptions } from './inbox/inbox.ts'
 import type {
   Outbox,
   OutboxDesk,
@@ -42,6 +43,11 @@ export interface BusOptions {
    * embedded broker's own file, and the `tx` of `context.commit` there.
    */
   readonly outbox?: OutboxOptions
+  /**
+   * Where the effects of `context.commit` are made on a broker that has no transactions of its own: see {@link InboxOptions}. Default: the
+   * database of `outbox`. On SQLite and PostgreSQL effects are part of the broker's own transaction, and this says nothing.
+   */
+  readonly inbox?: InboxOptions
   /** Messages carry the id of their schema in the Confluent wire format, on channels of contracts with the envelope `none`. */
   readonly confluent?: ConfluentWireOptions
   /** Milliseconds after which the work of a process that went silent is handed on. Default 30 000. */
@@ -76,7 +82,8 @@ export interface HandlerContext<C extends ContractTypes = ContractTypes> {
   ): Promise<Published>
   /**
    * Effect once: `effect` runs inside the transaction of this message's acknowledgement, together with the inbox row,
-   * after the handler has returned. On SQLite synchronous, with the database (node:sqlite) as `tx`; on PostgreSQL it may be async, with
+   * after the handler has returned. On a broker without transactions it runs with the inbox row in the database of `inbox` or `outbox` of the bus,
+   * before the acknowledgement; where there is none, this throws EFFECTS_UNSUPPORTED. On SQLite synchronous, with the database (node:sqlite) as `tx`; on PostgreSQL it may be async, with
    * `{ query(text, values) }` on the connection whose transaction ends with the acknowledgement. A throw rolls back and counts as a failed attempt.
    * Resolves once it is registered, not once it has run.
    */

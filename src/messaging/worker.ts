@@ -3,6 +3,7 @@ import type { Clock, TimerHandle } from '../core/clock.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import type { Random } from '../core/random.ts'
 import { runWithMessageContext } from '../core/trace.ts'
+import type { Completion, HandledMessage } from './completion.ts'
 import type { Decision } from './decision.ts'
 import { afterError, afterOutcome, dead, release, unseen } from './decision.ts'
 import type { RunningContext } from './handler-context.ts'
@@ -35,6 +36,10 @@ export interface WorkerOptions {
   readonly retry: RetryPolicy
   readonly reader: Reader
   readonly guard: IdempotencyGuard | undefined
+  /** What precedes the acknowledgement where the broker has no transactions; undefined where it has. */
+  readonly completion?: Completion | undefined
+  /** False: neither the broker nor a database of the caller's has a transaction that an effect could join. */
+  readonly takesEffects: boolean
   readonly handlerOf: (type: string) => Handler | undefined
   readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
   readonly clock: Clock
@@ -69,6 +74,8 @@ export interface StartedWorker extends Subscription {
 
 const concurrencyDefault = 16
 const drainMsDefault = 30_000
+/** Milliseconds until a message comes again whose database was away. */
+const awayMs = 1000
 /** What a stop gives the broker to take the last settlements, also where the drain has used up its time. */
 const settleMsMin = 1000
 
@@ -224,14 +231,13 @@ class Worker implements StartedWorker {
 
   #run(ready: Ready): void {
     const { delivery, message } = ready
-    const { clock, consumer, handlerOf, publish, transport } = this.#options
+    const { clock, consumer, handlerOf, publish, takesEffects } = this.#options
     const handler = handlerOf(message.type)
     if (!handler) {
       const text = `"${consumer}" has no handler for "${message.type}"`
       this.#settle(dead(delivery, { reason: 'HANDLER_MISSING', message: text }))
       return
     }
-    const takesEffects = transport.capabilities.transactions !== 'none'
     const context = createHandlerContext({ delivery, consumer, publish, takesEffects })
     const run: Run = { ready, context, startedAt: clock.monotonic(), isAbandoned: false }
     this.#runs.add(run)
@@ -251,15 +257,34 @@ class Worker implements StartedWorker {
   }
 
   #ended(run: Run, outcome: Outcome | undefined, thrown?: { error: unknown }): void {
+    const { ready, context } = run
+    if (thrown) this.#finish(run, this.#afterError(ready.delivery, thrown.error))
+    else if (outcome && outcome.outcome !== 'ack')
+      this.#finish(run, afterOutcome(ready.delivery, outcome, this.#options))
+    else if (!run.isAbandoned && this.#options.completion?.isNeeded(handledOf(run)) === true)
+      void this.#complete(run, this.#options.completion)
+    else this.#finish(run, this.#acknowledge(ready, context))
+  }
+
+  /** Its effects and its key first, then the acknowledgement: should that be lost, the key says that it is done. */
+  async #complete(run: Run, completion: Completion): Promise<void> {
+    const { delivery } = run.ready
+    try {
+      const isOurs = await completion.complete(handledOf(run))
+      const ack: Decision = { settlement: { outcome: 'ack', delivery }, told: { outcome: 'ack' } }
+      this.#finish(run, isOurs ? ack : unseen(delivery, 'duplicate'))
+    } catch (error) {
+      // A database that is away says nothing about the message.
+      const isAway = isTreatyError(error) && error.code.startsWith('STORE_')
+      this.#finish(run, isAway ? release(delivery, awayMs) : this.#afterError(delivery, error))
+    }
+  }
+
+  #finish(run: Run, decision: Decision): void {
     this.#runs.delete(run)
     if (run.isAbandoned) return
-    const { ready, context, startedAt } = run
-    const elapsedMs = this.#options.clock.monotonic() - startedAt
-    if (thrown) this.#settle(this.#afterError(ready.delivery, thrown.error), elapsedMs)
-    else if (!outcome || outcome.outcome === 'ack')
-      this.#settle(this.#acknowledge(ready, context), elapsedMs)
-    else this.#settle(afterOutcome(ready.delivery, outcome, this.#options), elapsedMs)
-    this.#options.guard?.finished(ready.inboxKey)
+    this.#settle(decision, this.#options.clock.monotonic() - run.startedAt)
+    this.#options.guard?.finished(run.ready.inboxKey)
     this.#pump()
   }
 
@@ -367,6 +392,10 @@ class Worker implements StartedWorker {
     for (const timer of timers) clock.clearTimeout(timer)
     this.#onIdle = undefined
   }
+}
+
+function handledOf({ ready, context }: Run): HandledMessage {
+  return { id: ready.delivery.record.id, inboxKey: ready.inboxKey, effects: context.effects }
 }
 
 function asKnown(error: unknown): TreatyError {
