@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { TreatyError } from '../core/errors.ts'
 import type { Bus, BusStats, EventCounts } from '../messaging/index.ts'
+import { receivedBytes } from '../webhooks/index.ts'
 import { contractBody, contractHash, contractSummary, versionSummary } from './contract-view.ts'
 import { deadDetail, deadSummary } from './dead-view.ts'
 import { answers, pageQuery, pathParams } from './route-schemas.ts'
@@ -82,7 +83,7 @@ function registerDead(app: FastifyInstance, state: ServerState): void {
     async ({ params }) => {
       const letter = await busOf(state).dead.get(params.id)
       if (!letter) throw noDeadLetter(params.id)
-      return deadDetail(letter)
+      return deadDetail(letter, state.store && (await receivedBytes(state.store, letter.headers)))
     },
   )
   const act = (

@@ -1,4 +1,5 @@
 import type { DeadLetter, DeadLetterSummary } from '../messaging/index.ts'
+import type { ReceivedBytes } from '../webhooks/index.ts'
 
 /** A dead letter in lists: the form of doors.md, and what helps to find its cause. */
 export function deadSummary(letter: DeadLetterSummary | DeadLetter) {
@@ -18,8 +19,8 @@ export function deadSummary(letter: DeadLetterSummary | DeadLetter) {
   }
 }
 
-/** One dead letter with the bytes that died. */
-export function deadDetail(letter: DeadLetter) {
+/** One dead letter with the bytes that died, and with those that a webhook's provider sent, where they are others. */
+export function deadDetail(letter: DeadLetter, received?: ReceivedBytes) {
   return {
     ...deadSummary(letter),
     address: letter.address,
@@ -27,6 +28,16 @@ export function deadDetail(letter: DeadLetter) {
     headers: letter.headers,
     body: bytesView(letter.body),
     stack: letter.stack ?? null,
+    ...(received === undefined ? {} : { received: receivedView(received) }),
+  }
+}
+
+function receivedView({ source, receivedAt, headers, rawBody }: ReceivedBytes) {
+  return {
+    source,
+    at: new Date(receivedAt).toISOString(),
+    headers,
+    body: bytesView(rawBody),
   }
 }
 

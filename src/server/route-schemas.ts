@@ -87,6 +87,8 @@ const finding = object(
   ['hint', 'pointer', 'event', 'consumer'],
 )
 
+const bytes = object({ encoding: { enum: ['utf8', 'base64'] }, content: text })
+
 const deadLetter = {
   id: text,
   messageId: text,
@@ -167,14 +169,26 @@ export const componentSchemas = {
 export const answers = {
   stats: object({ ...counts, byEvent: { type: 'object', additionalProperties: object(counts) } }),
   deadPage: page(object(deadLetter)),
-  dead: object({
-    ...deadLetter,
-    address: text,
-    contentType: text,
-    headers: { type: 'object', additionalProperties: text },
-    body: object({ encoding: { enum: ['utf8', 'base64'] }, content: text }),
-    stack: nullableText,
-  }),
+  dead: object(
+    {
+      ...deadLetter,
+      address: text,
+      contentType: text,
+      headers: { type: 'object', additionalProperties: text },
+      body: bytes,
+      stack: nullableText,
+      received: {
+        ...object({
+          source: text,
+          at: { type: 'string', format: 'date-time' },
+          headers: { type: 'object', additionalProperties: text },
+          body: bytes,
+        }),
+        description: 'What the provider of a webhook sent, where the message was made of it.',
+      },
+    },
+    ['received'],
+  ),
   done: object({ id: text, done: { enum: ['replayed', 'discarded'] } }),
   messagePage: page(message),
   trace: object({

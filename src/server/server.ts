@@ -118,6 +118,7 @@ export function createServer(options: ServerOptions): Server {
   const state: ServerState = {
     bus: options.bus,
     contracts: options.contracts ?? options.bus?.contracts ?? [],
+    store: undefined,
     registry: undefined,
     subjects: undefined,
     clock,
@@ -153,6 +154,7 @@ export function createServer(options: ServerOptions): Server {
       state.contracts = contracts ?? bus.contracts
     },
     attachStore(store) {
+      state.store = store
       state.subjects = openSubjects(store)
       state.registry = openRegistry(store, { clock })
       return state.registry

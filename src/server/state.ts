@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
 import type { Bus } from '../messaging/index.ts'
 import type { Registry, Subjects } from '../registry/index.ts'
+import type { Store } from '../store/index.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Histogram, Metric } from './prometheus.ts'
 
@@ -10,6 +11,8 @@ import type { Histogram, Metric } from './prometheus.ts'
 export interface ServerState {
   bus: Bus | undefined
   contracts: readonly Contract[]
+  /** Where webhooks keep what providers sent; absent while none is attached. */
+  store: Store | undefined
   /** Who agreed to what; absent while no store is attached. */
   registry: Registry | undefined
   /** The model behind the Confluent-compatible facade. */

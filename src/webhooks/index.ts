@@ -29,6 +29,7 @@ export {
   type InboxDeadLetter,
   type InboxOptions,
 } from './inbound/inbox.ts'
+export { type ReceivedBytes, receivedBytes } from './inbound/received-bytes.ts'
 export { createReceiver, type Receiver, type ReceiverOptions } from './inbound/receiver.ts'
 export type { ReceiverEvent, ReceiverStats, SourceStats } from './inbound/receiver-events.ts'
 export type { SourceLimits, SourceOptions } from './inbound/source.ts'

@@ -11,6 +11,8 @@ export type Rule =
       readonly expected?: string
     }
   | { readonly kind: 'integer'; readonly min: number; readonly max: number }
+  /** True or false. */
+  | { readonly kind: 'truth' }
   | { readonly kind: 'duration' }
   /** Bytes: `512KiB`, or a number. */
   | { readonly kind: 'size' }

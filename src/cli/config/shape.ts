@@ -35,7 +35,9 @@ export function checkConfig(value: Json, rule: Rule, add: AddMistake, path: Path
     checkConfig(value, typeof value === 'string' ? rule.text : rule.map, add, path)
   } else if (rule.kind === 'text') checkText(value, rule, add, path)
   else if (rule.kind === 'size') checkSize(value, add, path)
-  else if (rule.kind === 'integer') {
+  else if (rule.kind === 'truth') {
+    if (typeof value !== 'boolean') wrong(add, path, 'true or false')
+  } else if (rule.kind === 'integer') {
     const fits =
       Number.isInteger(value) && (value as number) >= rule.min && (value as number) <= rule.max
     if (!fits) wrong(add, path, `a whole number from ${rule.min} to ${rule.max}`)

@@ -119,6 +119,7 @@ const source = map(
       handle: duration,
       contentTypes: list(text),
     }),
+    keepBytes: { kind: 'truth' },
     status: { kind: 'integer', min: 200, max: 204 },
   },
   ['verify'],

@@ -37,6 +37,7 @@ export async function readSource(
       as,
       onInvalid,
       ackStatus: status,
+      keepBytes: config.keepBytes,
       handshakes: config.handshakes?.map((one) => handshakeOf(one, around)),
       dedupe: dedupeOf(config.dedupe),
       limits: limitsOf(config.limits),

@@ -43,6 +43,8 @@ export interface SourceConfig {
     readonly handle?: string
     readonly contentTypes?: readonly string[]
   }
+  /** Whether the provider's bytes are kept beside an event that is made of them. Default true. */
+  readonly keepBytes?: boolean
   /** Of a delivery that was taken. Default 200. */
   readonly status?: 200 | 201 | 202 | 204
 }

@@ -38,9 +38,9 @@ export interface InboundAnswer {
   readonly body: string
 }
 
-/** Credentials and what belongs to one connection only; everything else is kept with the bytes. */
+/** Credentials, what belongs to one connection only, and our own words; everything else is kept with the bytes. */
 const dropped =
-  /^(authorization|cookie|x-api-key|proxy-.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade|host|content-length|expect|x-forwarded-.*|forwarded)$/
+  /^(authorization|cookie|x-api-key|proxy-.*|connection|keep-alive|te|trailer|transfer-encoding|upgrade|host|content-length|expect|x-forwarded-.*|forwarded|treaty-.*)$/
 
 /** The headers that are kept with a delivery. */
 export function keptHeaders(headers: HeaderFields): Record<string, string> {

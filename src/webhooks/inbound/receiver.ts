@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto'
-import { parseJson } from '../../contracts/index.ts'
 import { type Clock, delay, systemClock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
 import type { Bus } from '../../messaging/index.ts'
-import type { Store } from '../../store/index.ts'
-import { readField } from '../header-fields.ts'
+import type { ClaimResult, Store } from '../../store/index.ts'
 import { createRate, type Rate } from '../rate.ts'
 import { verify } from '../verify.ts'
 import { decoded } from './body.ts'
@@ -17,8 +14,11 @@ import {
 } from './delivery.ts'
 import { createGathering } from './gathering.ts'
 import { answerChallenge, answerQuestion, mayAsk } from './handshake.ts'
+import { createKeptAnswers, type KeptAnswers } from './kept-answers.ts'
+import { purgeReceived } from './received-bytes.ts'
 import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
 import { createRecent, type Recent } from './recent.ts'
+import { claimKey, fieldText, isTypeTaken, jsonOf, publicUrl, unsignedId } from './request-facts.ts'
 import { type Source, type SourceOptions, sourceOf } from './source.ts'
 import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'
 
@@ -51,6 +51,9 @@ export interface Receiver {
 const retryAfterSeconds = 5
 /** Milliseconds that a duplicate waits for the process that is at work on the same delivery. */
 const rivalWaitMs = 2000
+/** Milliseconds between looks whether it is done, doubling. */
+const rivalLookMs = 50
+const rivalLookMsMax = 500
 const purgeEveryMs = 600_000
 /** Ids that a process remembers by itself, so that most duplicates cost no write. */
 const recentMost = 20_000
@@ -79,6 +82,7 @@ class StoringReceiver implements Receiver {
   readonly #counts = createReceiverCounts()
   readonly #recent: Recent
   readonly #gather = createGathering()
+  readonly #answers = new Map<string, KeptAnswers>()
   #purgedAt: number
 
   constructor(options: ReceiverOptions) {
@@ -88,8 +92,13 @@ class StoringReceiver implements Receiver {
     this.#recent = createRecent(recentMost, busWindowMs, this.clock)
     const entries = Object.entries(options.sources)
     this.#sources = new Map(entries.map(([name, source]) => [name, sourceOf(name, source)]))
-    this.#publisher = options.bus && createPublisher(options.bus, this.clock)
+    const { bus, store } = options
+    this.#publisher = bus && createPublisher(bus, store, this.clock)
     for (const source of this.#sources.values()) {
+      if (source.handle) {
+        const window = { keepMs: source.keepMs, now: () => this.clock.now() }
+        this.#answers.set(source.name, createKeptAnswers(store, source.name, window))
+      }
       checkEvent(source, options.bus)
       const { ratePerSecond, burst } = source.limits ?? {}
       if (ratePerSecond === undefined) continue
@@ -244,14 +253,13 @@ class StoringReceiver implements Receiver {
   /** The claim is the first thing that is written, so that of several processes one does the work. */
   async #claimed(source: Source, delivery: InboundDelivery): Promise<Reply> {
     const { claims } = this.#options.store
-    const scope = `webhook.${source.name}`
-    const told: Ending = { outcome: 'duplicate', id: delivery.id, ...secretOf(delivery) }
-    let claim = await claims.claim(scope, claimKey(delivery.id), source.leaseMs)
-    if (claim.state === 'running') {
-      await delay(this.clock, Math.min(rivalWaitMs, Math.max(0, claim.untilMs - this.clock.now())))
-      claim = await claims.claim(scope, claimKey(delivery.id), source.leaseMs)
+    const scope = scopeOf(source)
+    const claim = await this.#claim(source, delivery)
+    if (claim.state === 'done') {
+      const ending: Ending = { outcome: 'duplicate', id: delivery.id, ...secretOf(delivery) }
+      const first = await this.#answers.get(source.name)?.find(claimKey(delivery.id))
+      return { answer: first ?? answer(source.ackStatus ?? 200), ending }
     }
-    if (claim.state === 'done') return { answer: answer(source.ackStatus ?? 200), ending: told }
     // Neither yes nor no: the other may still fail, and then this delivery is needed.
     if (claim.state === 'running') return refusal(503, 'limited', retryLater())
     const { token } = claim
@@ -263,6 +271,13 @@ class StoringReceiver implements Receiver {
       await claims.release(scope, claimKey(delivery.id), token).catch(() => false)
       throw thrown
     }
+    const answers = this.#answers.get(source.name)
+    if (answers && reply.ending.outcome === 'handled') {
+      // Before the claim is done, and before anybody is answered: a repetition must find it.
+      await answers.keep(claimKey(delivery.id), reply.answer)
+      await claims.complete(scope, claimKey(delivery.id), token, source.keepMs)
+      return reply
+    }
     if (reply.answer.status >= 300) {
       await claims.release(scope, claimKey(delivery.id), token).catch(() => false)
       return reply
@@ -271,6 +286,22 @@ class StoringReceiver implements Receiver {
     // duplicate that comes meanwhile asks after this write.
     claims.complete(scope, claimKey(delivery.id), token, source.keepMs).catch(() => false)
     return reply
+  }
+
+  /** Waits for a process that is at work on the same delivery, for as long as it may take to answer. */
+  async #claim(source: Source, delivery: InboundDelivery): Promise<ClaimResult> {
+    const { claims } = this.#options.store
+    const claim = () => claims.claim(scopeOf(source), claimKey(delivery.id), source.leaseMs)
+    const until = this.clock.monotonic() + (source.handle ? source.bounds.handleMs : rivalWaitMs)
+    let stepMs = rivalLookMs
+    let result = await claim()
+    while (result.state === 'running' && this.clock.monotonic() < until) {
+      const leftMs = Math.max(0, result.untilMs - this.clock.now())
+      await delay(this.clock, Math.min(stepMs, leftMs, until - this.clock.monotonic()))
+      stepMs = Math.min(2 * stepMs, rivalLookMsMax)
+      result = await claim()
+    }
+    return result
   }
 
   /** The broker refuses a second message of an id in the very write that stores it, so that no claim is needed before. */
@@ -323,7 +354,9 @@ class StoringReceiver implements Receiver {
         timeout.promise,
       ])
       const { status = source.ackStatus ?? 200, headers = {}, body = '' } = given ?? {}
-      return { answer: { status, headers, body }, ending: { outcome: 'handled', ...base } }
+      // What it gives below 500 is its answer for good; a failure of its own is asked again.
+      const outcome = status < 500 ? 'handled' : 'failed'
+      return { answer: { status, headers, body }, ending: { outcome, ...base } }
     } catch (thrown) {
       const error = isTreatyError(thrown)
         ? thrown
@@ -339,7 +372,14 @@ class StoringReceiver implements Receiver {
     const now = this.clock.monotonic()
     if (now - this.#purgedAt < purgeEveryMs) return
     this.#purgedAt = now
-    this.#options.store.claims.purge().catch(() => 0)
+    const { store } = this.#options
+    store.claims.purge().catch(() => 0)
+    for (const answers of this.#answers.values()) answers.purge().catch(() => undefined)
+    for (const { name, keepMs, event } of this.#sources.values()) {
+      if (event !== undefined) {
+        purgeReceived(store, name, { keepMs, clock: this.clock }).catch(() => undefined)
+      }
+    }
   }
 }
 
@@ -395,52 +435,9 @@ function question(source: Source, request: InboundRequest): Reply {
   return refusal(405, 'malformed', { allow: 'POST' })
 }
 
-function fieldText({ headers }: InboundRequest, name: string): string | undefined {
-  const field = readField(headers, name)
-  return 'value' in field ? field.value : undefined
-}
-
-function isTypeTaken({ limits }: Source, request: InboundRequest): boolean {
-  if (limits?.contentTypes === undefined) return true
-  const type = (fieldText(request, 'content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? ''
-  return limits.contentTypes.includes(type)
-}
-
-/** The URL as the provider called it, which is not the one that arrives behind a proxy. */
-function publicUrl(
-  configured: string | undefined,
-  request: InboundRequest,
-  trustProxy: ReceiverOptions['trustProxy'],
-): string {
-  const { url } = request
-  if (/^https?:\/\//i.test(url) && configured === undefined) return url
-  const path = url.replace(/^https?:\/\/[^/?#]*/i, '')
-  if (configured !== undefined) {
-    const at = path.indexOf('?')
-    return at < 0 ? configured : configured + path.slice(at)
-  }
-  const isTrusted = trustProxy?.(request.remoteAddress) ?? false
-  const forwarded = (name: string) => (isTrusted ? fieldText(request, name) : undefined)
-  const protocol = forwarded('x-forwarded-proto')?.split(',')[0]?.trim() ?? 'http'
-  const host = forwarded('x-forwarded-host')?.split(',')[0]?.trim() ?? fieldText(request, 'host')
-  return `${protocol}://${host ?? 'localhost'}${path}`
-}
-
-function jsonOf(rawBody: Uint8Array): Json | undefined {
-  const parsed = parseJson(Buffer.from(rawBody).toString('utf8'))
-  return 'value' in parsed ? parsed.value : undefined
-}
-
-/** Unsigned senders may name their delivery too; else it is its content. */
-function unsignedId(headers: Readonly<Record<string, string>>, rawBody: Uint8Array): string {
-  const id = headers['webhook-id'] ?? headers['idempotency-key']
-  return id ?? `sha256-${createHash('sha256').update(rawBody).digest('hex')}`
-}
-
-/** What a store takes as a key; ids come from outside. */
-function claimKey(id: string): string {
-  if (/^[\x21-\x7e]{1,256}$/.test(id)) return id
-  return `sha256-${createHash('sha256').update(id).digest('hex')}`
+/** Under which the claims of a source are kept. */
+function scopeOf({ name }: Source): string {
+  return `webhook.${name}`
 }
 
 function checkEvent(source: Source, bus: Bus | undefined): void {

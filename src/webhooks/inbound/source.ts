@@ -66,6 +66,11 @@ export interface SourceOptions {
     /** Another key than the delivery's id. */
     readonly key?: (delivery: InboundDelivery) => string | undefined
   }
+  /**
+   * Whether the provider's bytes are kept, for `dedupe.keepMs`, where the event is made of them: in an envelope, or by `map`. An
+   * event without an envelope holds them anyway. Default true.
+   */
+  readonly keepBytes?: boolean
   readonly limits?: SourceLimits
   /** Status of a delivery that was taken. Default 200. */
   readonly ackStatus?: 200 | 201 | 202 | 204

@@ -7,7 +7,9 @@ import type { Finding } from '../../core/finding.ts'
 import { createTimestampSource, uuidFromDigest } from '../../core/ids.ts'
 import type { Json } from '../../core/json.ts'
 import type { Bus } from '../../messaging/index.ts'
+import type { Store } from '../../store/index.ts'
 import type { InboundDelivery } from './delivery.ts'
+import { keepReceived, receivedHeader, receivedPlace } from './received-bytes.ts'
 import type { Source } from './source.ts'
 
 /** What became of a delivery that was verified. */
@@ -27,8 +29,8 @@ export interface Publisher {
 }
 
 /** Turns deliveries into events of contracts. */
-export function createPublisher(bus: Bus, clock: Clock): Publisher {
-  return new EventPublisher(bus, clock)
+export function createPublisher(bus: Bus, store: Store, clock: Clock): Publisher {
+  return new EventPublisher(bus, store, clock)
 }
 
 interface Incoming {
@@ -39,12 +41,14 @@ interface Incoming {
 /** A class because every step needs bus, clock and stamps. */
 class EventPublisher implements Publisher {
   readonly #bus: Bus
+  readonly #store: Store
   readonly #clock: Clock
   readonly #nextTimestamp: () => string
   #validator: MessageValidator | undefined
 
-  constructor(bus: Bus, clock: Clock) {
+  constructor(bus: Bus, store: Store, clock: Clock) {
     this.#bus = bus
+    this.#store = store
     this.#clock = clock
     this.#nextTimestamp = createTimestampSource(clock)
   }
@@ -64,16 +68,22 @@ class EventPublisher implements Publisher {
   }
 
   async #ingest({ source, delivery }: Incoming, event: string, made: Bytes): Promise<Stored> {
+    const id = messageIdOf(delivery)
+    // Where the bus gets bytes of ours, those of the provider are kept beside them, before anybody is answered.
+    const keeps = made.bytes !== delivery.rawBody && source.keepBytes !== false
     const headers = {
       ...delivery.headers,
       ...made.headers,
       'treaty-webhook-id': headerText(delivery.id),
+      ...(keeps ? { [receivedHeader]: receivedPlace(delivery, id) } : {}),
     }
-    const id = messageIdOf(delivery)
     const options = { source: source.as ?? source.name, headers, id }
-    const result = await this.#bus.withCorrelation(correlationOf(delivery, id), () =>
-      this.#bus.ingest(event, made.bytes, options),
-    )
+    const [result] = await Promise.all([
+      this.#bus.withCorrelation(correlationOf(delivery, id), () =>
+        this.#bus.ingest(event, made.bytes, options),
+      ),
+      keeps ? keepReceived(this.#store, delivery, id) : undefined,
+    ])
     if (result.deadLetter === undefined)
       return { outcome: 'published', event, messageId: result.id }
     return {
