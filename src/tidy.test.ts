@@ -35,6 +35,7 @@ const drivers: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['src/messaging/transports/redis/', 'src/http/resilience/redis-connection.ts'],
   amqplib: ['src/messaging/transports/rabbitmq/'],
   '@platformatic/kafka': ['src/messaging/transports/kafka/'],
+  '@nats-io/transport-node': ['src/messaging/transports/nats/'],
   fastify: ['src/server/'],
   commander: ['src/cli/main.ts', 'src/cli/program.ts'],
   '@clack/prompts': ['src/cli/'],

@@ -117,7 +117,8 @@ async function recognisesDuplicates(stage: Stage): Promise<void> {
   assert.equal(twin?.duplicate, true, 'also within one batch')
   assert.equal(afterAck[0]?.duplicate, true, 'also when it was handled already')
   assert.equal(fresh?.duplicate ?? false, false, 'after the window it is a new message')
-  assert.deepEqual(intake.ids(), [record.id, `${record.id}-twin`, record.id])
+  // Without a key there is no order to keep.
+  assert.deepEqual(intake.ids().sort(), [record.id, record.id, `${record.id}-twin`])
 }
 
 export const timing: readonly Behaviour[] = [

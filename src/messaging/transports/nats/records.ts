@@ -1,0 +1,57 @@
+import { fromBrokerHeaders } from '../../lanes/broker-headers.ts'
+import type { EntryState, LaneEntry } from '../../lanes/driver.ts'
+import type { IncomingRecord } from '../../transport.ts'
+import type { EntryTag } from './lane-book.ts'
+import type { MessageKind } from './lane-state.ts'
+import { placeOf } from './names.ts'
+import type { Stored } from './stored.ts'
+import { readHeaders } from './wire-headers.ts'
+
+/** The place of a message as text that sorts like its number in the stream. */
+export function positionOf(seq: number): string {
+  return String(seq).padStart(16, '0')
+}
+
+/** A message of a channel as a record. */
+export function recordOf(address: string, stored: Stored): IncomingRecord {
+  const named = [...stored.headers()]
+  const messageId = named.find(([name]) => name.toLowerCase() === 'nats-msg-id')?.[1]
+  return fromBrokerHeaders(
+    {
+      headers: readHeaders(named),
+      body: stored.data,
+      address,
+      position: positionOf(stored.seq),
+      publishedAt: Number(stored.timeNs / 1_000_000n),
+      ...(messageId === undefined ? {} : { id: messageId }),
+    },
+    'ce-',
+  )
+}
+
+/** What a message of a lane is to a group, under which name it counts. */
+export function tagOfStored(
+  stored: Stored,
+  at: { readonly address: string; readonly group: string | null; readonly record: IncomingRecord },
+): EntryTag {
+  const place = placeOf(at.address, stored.subject)
+  const kind: MessageKind =
+    place.group === undefined ? 'normal' : place.group === at.group ? 'replay' : 'foreign'
+  return { seq: stored.seq, type: place.type ?? at.record.type, kind }
+}
+
+export function laneEntryOf(
+  record: IncomingRecord,
+  tag: EntryTag,
+  left: { readonly state: EntryState | undefined; readonly isSuspect: boolean },
+): LaneEntry {
+  return {
+    id: String(tag.seq),
+    place: tag.seq,
+    record,
+    tag,
+    ...(left.state === undefined ? {} : { state: left.state }),
+    ...(left.isSuspect ? { suspect: true } : {}),
+    ...(tag.kind === 'foreign' ? { foreign: true } : {}),
+  }
+}
