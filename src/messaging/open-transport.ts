@@ -33,9 +33,17 @@ export async function openTransport(
     const { createSqliteTransport } = await import('./transports/sqlite/index.ts')
     return createSqliteTransport({ ...options, path: rest.replace(/^\/\/(?=\/)/, '') })
   }
+  if (scheme !== undefined && ['redis', 'rediss', 'valkey', 'valkeys'].includes(scheme)) {
+    const { createRedisTransport } = await import('./transports/redis/index.ts')
+    return createRedisTransport({ ...options, url })
+  }
   if (isPostgresUrl(url)) {
     const { createPostgresTransport } = await import('./transports/postgres/index.ts')
     return createPostgresTransport({ ...options, url })
+  }
+  if (scheme === 'nats' || scheme === 'tls' || scheme === 'nats+tls') {
+    const { createNatsTransport } = await import('./transports/nats/index.ts')
+    return createNatsTransport({ ...options, url })
   }
   throw new TreatyError('TRANSPORT_UNKNOWN', `no transport is known for "${redactUrl(url)}"`, {
     hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',

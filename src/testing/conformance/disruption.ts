@@ -214,6 +214,8 @@ async function lateSettleIsIgnored(stage: Stage): Promise<void> {
   const leaving = await consume(scene.transport, scene.group, {
     handle: () => undefined,
     credit: 1,
+    // Else it may be handed out here again before the stop.
+    renews: false,
   })
   await scene.publish(scene.records(1))
   await leaving.until(1)

@@ -1,0 +1,155 @@
+import { TreatyError } from '../../../core/errors.ts'
+import { laneOf } from '../../lanes/share.ts'
+import type { OutgoingRecord, PublishResult } from '../../transport.ts'
+import { asBrokerError } from './failures.ts'
+import { type Argument, LostAnswer, type Reply } from './link.ts'
+import { publishScript } from './publish-script.ts'
+import { fieldsOf, positionOf, refusalOf } from './records.ts'
+import type { Session } from './session.ts'
+
+/** One call of the script carries at most so many records, or bytes of bodies. */
+const recordsMax = 250
+const bytesMax = 1_048_576
+/** From this priority on a message without an order to keep goes into lanes of its own. */
+const urgentFrom = 2
+const hashes = 2 ** 32
+
+interface Waiting {
+  readonly record: OutgoingRecord
+  readonly resolve: (result: PublishResult) => void
+}
+
+export interface Publisher {
+  publish(records: readonly OutgoingRecord[], signal?: AbortSignal): Promise<PublishResult[]>
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>
+}
+
+/** Sends what is published in one turn of the event loop together, one script for each channel. */
+export function createPublisher(session: Session): Publisher {
+  const queues = new Map<string, Waiting[]>()
+  const underWay = new Set<Promise<void>>()
+  let isScheduled = false
+  let turn = Math.floor(session.random() * hashes)
+
+  function send(address: string, batch: readonly Waiting[]): void {
+    const sending = sendBatch(session, {
+      address,
+      batch,
+      nextTurn: () => (turn = (turn + 1) % hashes),
+    })
+    underWay.add(sending)
+    void sending.finally(() => underWay.delete(sending))
+  }
+
+  function flush(): void {
+    isScheduled = false
+    for (const [address, waiting] of queues) {
+      queues.delete(address)
+      for (const batch of batchesOf(waiting)) send(address, batch)
+    }
+  }
+
+  return {
+    async publish(records, signal) {
+      signal?.throwIfAborted()
+      return Promise.all(
+        records.map((record) => {
+          const error = refusalOf(record, session.messageBytesMax)
+          if (error !== undefined) return { error }
+          return new Promise<PublishResult>((resolve) => {
+            const queue = queues.get(record.address)
+            if (queue === undefined) queues.set(record.address, [{ record, resolve }])
+            else queue.push({ record, resolve })
+            if (isScheduled) return
+            isScheduled = true
+            setImmediate(flush)
+          })
+        }),
+      )
+    },
+    async idle() {
+      flush()
+      while (underWay.size > 0) await Promise.all(underWay)
+    },
+  }
+}
+
+function batchesOf(waiting: readonly Waiting[]): Waiting[][] {
+  const batches: Waiting[][] = []
+  let batch: Waiting[] = []
+  let bytes = 0
+  for (const one of waiting) {
+    bytes += one.record.body.byteLength
+    if (batch.length === recordsMax || (batch.length > 0 && bytes > bytesMax)) {
+      batches.push(batch)
+      batch = []
+      bytes = one.record.body.byteLength
+    }
+    batch.push(one)
+  }
+  if (batch.length > 0) batches.push(batch)
+  return batches
+}
+
+interface Sending {
+  readonly address: string
+  readonly batch: readonly Waiting[]
+  readonly nextTurn: () => number
+}
+
+async function sendBatch(session: Session, { address, batch, nextTurn }: Sending): Promise<void> {
+  const { link, names, place } = session
+  const args: Argument[] = [batch.length]
+  for (const { record } of batch) pushRecord(args, record, nextTurn)
+  try {
+    await link.ready()
+    const places = await link.run(publishScript, names.base(address), args)
+    batch.forEach(({ record, resolve }, at) => {
+      resolve(resultOf(record, (places as readonly Reply[])[at]))
+    })
+  } catch (cause) {
+    const error =
+      cause instanceof LostAnswer ? unconfirmed(session, cause) : asBrokerError(cause, place.name)
+    for (const { resolve } of batch) resolve({ error })
+  }
+}
+
+function pushRecord(args: Argument[], record: OutgoingRecord, nextTurn: () => number): void {
+  const { id, key, type, priority = 1, dedupWindowMs = 0, deliverAt } = record
+  const fields = fieldsOf(record)
+  args.push(
+    id,
+    key === undefined ? nextTurn() : hashOf(key),
+    key === undefined ? '0' : '1',
+    priority >= urgentFrom ? '1' : '0',
+    dedupWindowMs >= 1 ? Math.ceil(dedupWindowMs) : '',
+    deliverAt === undefined ? '' : Math.ceil(deliverAt),
+    type,
+    fields.length / 2,
+    ...fields,
+  )
+}
+
+/** What the script takes the lane from. */
+export function hashOf(key: string): number {
+  return laneOf(key, hashes)
+}
+
+function resultOf({ id }: OutgoingRecord, answer: Reply | undefined): PublishResult {
+  // Nobody listens and nothing is kept, such as for the late reply to a requester that has gone.
+  if (answer === undefined) return { id, position: positionOf('0-0', 0) }
+  const text = String(answer)
+  const isDuplicate = text.startsWith('=')
+  const [entry = '', lane = '0'] = (isDuplicate ? text.slice(1) : text).split('.')
+  const position = lane === 'due' ? `${entry}.due` : positionOf(entry, Number(lane))
+  return isDuplicate ? { id, position, duplicate: true } : { id, position }
+}
+
+function unconfirmed({ place }: Session, cause: unknown): TreatyError {
+  return new TreatyError(
+    'PUBLISH_UNCONFIRMED',
+    `the connection to the Redis server ${place.name} ended before it confirmed`,
+    { hint: 'Publish again with the same id: consumers recognise the repeat by it.', cause },
+  )
+}

@@ -1,0 +1,12 @@
+import { describe, it } from 'vitest'
+import { describeTransport } from '../../src/testing/index.ts'
+import { openRedisBroker, redisChild } from './redis-broker.ts'
+import { withService } from './service-url.ts'
+
+await withService('redis', (server) =>
+  describeTransport('redis', () => openRedisBroker(server), {
+    runner: { describe, it },
+    child: redisChild,
+    patience: 2,
+  }),
+)
