@@ -50,7 +50,7 @@ export interface BusCoreOptions {
   readonly random: Random
   readonly leaseMs: number
   readonly messageBytesMax: number
-  /** Where effects are made on a broker without transactions; closed with the bus. */
+  /** Where effects are made, if not in the broker's own transaction; closed with the bus. */
   readonly inbox: InboxDatabase | undefined
 }
 
@@ -307,7 +307,7 @@ export class BusCore {
       retry: consumer.retry,
       reader,
       guard,
-      completion: this.#hasTransactions
+      completion: this.#settlesWithEffects
         ? undefined
         : createCompletion({
             group,
@@ -338,6 +338,11 @@ export class BusCore {
 
   get #hasTransactions(): boolean {
     return this.transport.capabilities.transactions !== 'none'
+  }
+
+  /** Effects and keys are part of the acknowledgement's own transaction. */
+  get #settlesWithEffects(): boolean {
+    return this.#hasTransactions && this.#options.inbox === undefined
   }
 
   async #startWorker(options: WorkerOptions): Promise<Subscription> {

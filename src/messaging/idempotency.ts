@@ -34,14 +34,14 @@ export function createIdempotencyGuard(
   options: KeyClaimsOptions & {
     readonly transport: Transport
     readonly key: string
-    /** The caller's own inbox, where the broker has none. */
+    /** The caller's own inbox, where there is one: it goes before the broker's. */
     readonly database?: InboxDatabase | undefined
   },
 ): IdempotencyGuard {
   const { transport, group, clock, database } = options
-  const seenBy = transport.inboxSeen
-    ? (keys: readonly string[]) => transport.inboxSeen?.(group, keys)
-    : database && ((keys: readonly string[]) => database.seen(group, keys))
+  const seenBy = database
+    ? (keys: readonly string[]) => database.seen(group, keys)
+    : transport.inboxSeen && ((keys: readonly string[]) => transport.inboxSeen?.(group, keys))
   const { claim, remember, letGo } = createKeyClaims(options)
 
   return {

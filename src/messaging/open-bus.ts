@@ -94,14 +94,15 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   }
 }
 
-/** Only where the broker has no transaction that an effect could be part of. */
+/** Where it is asked for; else only where the broker has no transaction that an effect could be part of. */
 async function inboxOf(
   options: BusOptions,
   transport: Transport,
   clock: Clock,
 ): Promise<InboxDatabase | undefined> {
-  const url = options.inbox?.url ?? options.outbox?.url
-  if (url === undefined || transport.capabilities.transactions !== 'none') return undefined
+  const isNeeded = transport.capabilities.transactions === 'none'
+  const url = options.inbox?.url ?? (isNeeded ? options.outbox?.url : undefined)
+  if (url === undefined || url === options.transport) return undefined
   const { random = systemRandom, topology: tables = 'create' } = options
   return openInbox(url, { clock, random, tables })
 }

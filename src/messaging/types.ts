@@ -44,8 +44,8 @@ export interface BusOptions {
    */
   readonly outbox?: OutboxOptions
   /**
-   * Where the effects of `context.commit` are made on a broker that has no transactions of its own: see {@link InboxOptions}. Default: the
-   * database of `outbox`. On SQLite and PostgreSQL effects are part of the broker's own transaction, and this says nothing.
+   * The database in which the effects of `context.commit` are made and remembered, where that is another than the broker's: see
+   * {@link InboxOptions}. Without it they are part of the broker's own transaction, or, where the broker has none, made in the database of `outbox`.
    */
   readonly inbox?: InboxOptions
   /** Messages carry the id of their schema in the Confluent wire format, on channels of contracts with the envelope `none`. */

@@ -156,6 +156,19 @@ describe('an effect on a broker without transactions', () => {
     await expect.poll(() => entries().map((row) => row.number)).toEqual([1, 2, 3])
   })
 
+  it('goes to the database that is named also where the broker has transactions', async () => {
+    const { url, entries } = ownDatabase()
+    const bus = await busOn(await openTransport('memory:'), { inbox: { url } })
+    await bus.consume('ledger', {
+      'money.moved': (message, context) => book(context, message.id, 7),
+    })
+
+    await bus.publish('money.moved', { number: 1 })
+    await untilHandled(bus, 1)
+
+    expect(entries().map((row) => row.number)).toEqual([7])
+  })
+
   it('is refused where no database is named', async () => {
     const bus = await busOn(await plainBroker())
     await bus.consume('ledger', {

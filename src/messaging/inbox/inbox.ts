@@ -23,7 +23,7 @@ export interface InboxDatabase {
 export interface InboxOptions {
   /**
    * The database that effects are made in: `postgres://…?schema=NAME` (table `inbox` of that schema, default `treaty`) or `sqlite:FILE` (table
-   * `treaty_inbox`). Default: that of `outbox`.
+   * `treaty_inbox`). Default: that of `outbox`, where the broker has no transactions of its own.
    */
   readonly url?: string
 }
