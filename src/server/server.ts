@@ -115,18 +115,7 @@ export function createServer(options: ServerOptions): Server {
     )
   }
   const clock = options.clock ?? systemClock
-  const state: ServerState = {
-    bus: options.bus,
-    contracts: options.contracts ?? options.bus?.contracts ?? [],
-    store: undefined,
-    registry: undefined,
-    subjects: undefined,
-    clock,
-    version: options.version ?? '0.0.0',
-    process: createProcessMetrics(clock, options.version ?? '0.0.0'),
-    requests: createHistogram(durationBounds),
-    metricSources: [],
-  }
+  const state = createState(options, clock)
   const app = createApp(options)
   const guard = createGuard({ host, allowedHosts: options.allowedHosts ?? [], keys })
   const limit = createCallerLimit(options.rateLimit ?? callerRateDefault, clock)
@@ -170,6 +159,21 @@ export function createServer(options: ServerOptions): Server {
       closing ??= app.close()
       return closing
     },
+  }
+}
+
+function createState(options: ServerOptions, clock: Clock): ServerState {
+  return {
+    bus: options.bus,
+    contracts: options.contracts ?? options.bus?.contracts ?? [],
+    store: undefined,
+    registry: undefined,
+    subjects: undefined,
+    clock,
+    version: options.version ?? '0.0.0',
+    process: createProcessMetrics(clock, options.version ?? '0.0.0'),
+    requests: createHistogram(durationBounds),
+    metricSources: [],
   }
 }
 

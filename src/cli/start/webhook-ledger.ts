@@ -8,12 +8,15 @@ export interface WebhookTally {
   onReceiver(event: ReceiverEvent): void
   onSender(event: SenderEvent): void
   read(): { readonly sources: Tallies; readonly endpoints: Tallies }
+  /** Milliseconds of the slowest delivery that came through; undefined where none did. */
+  slowestMs(endpoint: string): number | undefined
 }
 type Tallies = ReadonlyMap<string, ReadonlyMap<string, number>>
 
 export function createWebhookTally(): WebhookTally {
   const sources = new Map<string, Map<string, number>>()
   const endpoints = new Map<string, Map<string, number>>()
+  const slowest = new Map<string, number>()
   const add = (all: Map<string, Map<string, number>>, name: string, what: string) => {
     const own = all.get(name) ?? new Map<string, number>()
     all.set(name, own)
@@ -22,10 +25,15 @@ export function createWebhookTally(): WebhookTally {
   return {
     onReceiver: ({ source, outcome }) => add(sources, source, outcome),
     onSender(event) {
-      if (event.kind === 'attempt') add(endpoints, event.endpointId, event.outcome)
-      else if (event.kind === 'filter.failed') add(endpoints, event.endpointId, 'filter_failed')
+      if (event.kind === 'attempt') {
+        const { endpointId, outcome, elapsedMs } = event
+        add(endpoints, endpointId, outcome)
+        if (outcome !== 'delivered') return
+        slowest.set(endpointId, Math.max(elapsedMs, slowest.get(endpointId) ?? 0))
+      } else if (event.kind === 'filter.failed') add(endpoints, event.endpointId, 'filter_failed')
     },
     read: () => ({ sources, endpoints }),
+    slowestMs: (endpoint) => slowest.get(endpoint),
   }
 }
 
@@ -35,6 +43,7 @@ export interface WebhookLine {
   readonly name: string
   readonly state: string
   readonly outcomes: Readonly<Record<string, number>>
+  readonly slowestMs?: number
 }
 
 /** The lines of all sources and endpoints, as they are now. */
@@ -50,11 +59,13 @@ export async function webhookLines(
   const known = (await sender?.endpoints.list()) ?? []
   const outgoing = known.map(({ id, status, disabledReason }): WebhookLine => {
     const state = disabledReason === undefined ? status : `${status}: ${disabledReason}`
+    const slowestMs = tally.slowestMs(id)
     return {
       direction: 'out',
       name: id,
       state,
       outcomes: Object.fromEntries(endpoints.get(id) ?? []),
+      ...(slowestMs === undefined ? {} : { slowestMs }),
     }
   })
   return [...incoming, ...outgoing]
@@ -62,14 +73,19 @@ export async function webhookLines(
 
 /** The lines as a table. */
 export function webhookTable(lines: readonly WebhookLine[], style: Style): string {
-  const rows = lines.map(({ direction, name, state, outcomes }) => [
-    direction === 'in' ? 'from' : 'to',
-    name,
-    direction === 'in' ? '' : state,
-    Object.entries(outcomes)
-      .map(([what, count]) => `${count} ${what.replaceAll('_', ' ')}`)
-      .join(' · ') || 'nothing',
-  ])
+  const rows = lines.map(({ direction, name, state, outcomes, slowestMs }) => {
+    const counts = Object.entries(outcomes).map(
+      ([what, count]) => `${count} ${what.replaceAll('_', ' ')}`,
+    )
+    const slowest = slowestMs === undefined ? [] : [`the slowest in ${slowestMs} ms`]
+    const said = [...counts, ...slowest].join(' · ')
+    return [
+      direction === 'in' ? 'from' : 'to',
+      name,
+      direction === 'in' ? '' : state,
+      said || 'nothing',
+    ]
+  })
   return renderTable(['webhooks', 'name', 'state', 'in this run'], rows, style)
     .split('\n')
     .map((line) => `  ${line}`)
