@@ -19,6 +19,7 @@ import {
 import { type DeadPlace, messageSubject } from './names.ts'
 import { laneNameOf, type Publisher } from './publish.ts'
 import { countFrom, readNext, scan } from './reads.ts'
+import { letterHeader } from './records.ts'
 import type { Session } from './session.ts'
 import type { Stored } from './stored.ts'
 import { headerBlock } from './wire-headers.ts'
@@ -236,7 +237,7 @@ async function publishTo(
   const { record, group, letter } = what
   const lane = laneNameOf(record, channel)
   const subject = messageSubject(channel.address, { lane, type: record.type, group })
-  const headers = { ...toBrokerHeaders(record, 'ce-'), 'treaty-letter': letter }
+  const headers = { ...toBrokerHeaders(record, 'ce-'), [letterHeader]: letter }
   const orders = { 'Nats-Msg-Id': `replay/${letter}` }
   await session.acks.publish(subject, record.body, headerBlock(headers, orders))
 }

@@ -8,7 +8,7 @@ import { type LaneReader, openLaneReader } from './lane-reader.ts'
 import { type LaneDocument, type LaneState, toDocument } from './lane-state.ts'
 import { type LetterOrigin, letterId } from './letters.ts'
 import { laneFilter } from './names.ts'
-import { laneEntryOf, recordOf, tagOfStored } from './records.ts'
+import { laneEntryOf, letterHeader, recordOf, tagOfStored } from './records.ts'
 import type { Session } from './session.ts'
 import type { Stored } from './stored.ts'
 
@@ -87,7 +87,7 @@ class Owned implements OwnedLane {
   /** The replay is in the lane: its letter must not be there as well, should its process have died in between. */
   #forgetLetter(stored: Stored): void {
     const { session } = this.#options
-    const id = [...stored.headers()].find(([header]) => header === 'treaty-letter')?.[1]
+    const id = [...stored.headers()].find(([header]) => header === letterHeader)?.[1]
     if (id === undefined) return
     removeLetterById(session, id).catch((error: unknown) => {
       session.reportError(asTreatyError(error, 'kept a dead letter that was replayed'))

@@ -7,6 +7,9 @@ import { placeOf } from './names.ts'
 import type { Stored } from './stored.ts'
 import { readHeaders } from './wire-headers.ts'
 
+/** In a replay: the letter that it came from. */
+export const letterHeader = 'treaty-letter'
+
 /** The place of a message as text that sorts like its number in the stream. */
 export function positionOf(seq: number): string {
   return String(seq).padStart(16, '0')
@@ -15,10 +18,12 @@ export function positionOf(seq: number): string {
 /** A message of a channel as a record. */
 export function recordOf(address: string, stored: Stored): IncomingRecord {
   const named = [...stored.headers()]
+  // A replay names its letter: that is between us and the lane's owner.
+  const { [letterHeader]: _letter, ...headers } = readHeaders(named)
   const messageId = named.find(([name]) => name.toLowerCase() === 'nats-msg-id')?.[1]
   return fromBrokerHeaders(
     {
-      headers: readHeaders(named),
+      headers,
       body: stored.data,
       address,
       position: positionOf(stored.seq),

@@ -28,8 +28,8 @@ interface LaneView {
 /** What a channel holds now. */
 interface ChannelView {
   readonly channel: ChannelDocument
-  /** Stored messages, by lane and type. */
-  readonly types: ReadonlyMap<string, ReadonlySet<string>>
+  /** How many messages of each type every lane holds. */
+  readonly types: ReadonlyMap<string, Readonly<Record<string, number>>>
   readonly scheduled: Readonly<Record<string, number>>
 }
 
@@ -71,13 +71,15 @@ export function createStats(session: Session): () => Promise<TransportStats> {
 async function viewChannel(session: Session, channel: ChannelDocument): Promise<ChannelView> {
   const filter = `${channelSubject(channel.address)}.>`
   const info = await streamInfo(session.wire, channel.stream, filter)
-  const types = new Map<string, Set<string>>()
+  const types = new Map<string, Record<string, number>>()
   const scheduled: Record<string, number> = {}
   for (const [subject, count] of Object.entries(info?.state.subjects ?? {})) {
-    const { lane, type, isScheduled } = placeOf(channel.address, subject)
+    const { lane, type, group, isScheduled } = placeOf(channel.address, subject)
     if (type === undefined) continue
+    const held = types.get(lane) ?? {}
+    types.set(lane, held)
     if (isScheduled === true) scheduled[type] = (scheduled[type] ?? 0) + count
-    else types.set(lane, (types.get(lane) ?? new Set()).add(type))
+    else held[type] = (held[type] ?? 0) + (group === undefined ? count : 0)
   }
   return { channel, types, scheduled }
 }
@@ -119,7 +121,7 @@ async function viewLane(
       if (count > 0) sums[type] = count
     }
     await Promise.all(
-      [...(view.types.get(lane) ?? [])].flatMap((type) => [
+      Object.keys(view.types.get(lane) ?? {}).flatMap((type) => [
         ask(pending, type),
         ask(replays, type, group.name),
       ]),
@@ -169,10 +171,14 @@ function countRows(
       for (const [type, count] of Object.entries(sums)) rowOf(rows, type, null).published += count
     }
   }
-  for (const { channel, scheduled } of views.values()) {
+  for (const { channel, scheduled, types } of views.values()) {
     const readers = groups.filter(({ subscriptions }) =>
       subscriptions.some(({ address }) => address === channel.address),
     )
+    // Nobody reads it, so nothing was ever taken out of it.
+    for (const held of readers.length === 0 ? types.values() : []) {
+      for (const [type, count] of Object.entries(held)) rowOf(rows, type, null).published += count
+    }
     for (const [type, count] of Object.entries(scheduled)) {
       rowOf(rows, type, null).published += count
       for (const { consumer } of readers) rowOf(rows, type, consumer).waiting += count
