@@ -340,6 +340,7 @@ export const commandTable = {
         value: 'KEY',
         summary: 'Sent with every attempt, so that any operation may be retried',
       },
+      all: { kind: 'flag', summary: 'The items of all pages, where paginate is set for it' },
       record: {
         kind: 'text',
         value: 'FILE',
@@ -353,6 +354,7 @@ export const commandTable = {
     },
     examples: [
       ['treaty connector call shop getOrder --param id=4711', 'one call, the answer as JSON'],
+      ['treaty connector call shop listOrders --all', 'page after page, the items as JSON'],
       [
         'treaty connector call shop getOrder --param id=4711 --record shop.jsonl',
         'the same, noted for tests',

@@ -9,6 +9,8 @@ const openapi = `
 openapi: 3.1.0
 info: { title: Shop, version: 1.0.0 }
 paths:
+  /orders:
+    get: { operationId: listOrders, summary: All orders., responses: { 200: { description: a page } } }
   /orders/{id}:
     get:
       operationId: getOrder
@@ -35,6 +37,8 @@ beforeAll(async () => {
     baseUrl: ${server.url}
     auth: { type: apiKey, name: X-Api-Key, value: secret://env/SHOP_KEY }
     egress: { https: optional, privateNetworks: allow }
+    operations:
+      listOrders: { paginate: { type: cursor, param: cursor, next: next, items: data } }
     resilience:
       timeout: { attempt: 2s, total: 5s }
       retry: { attempts: 2, backoff: { base: 1ms, cap: 2ms } }
@@ -65,7 +69,10 @@ describe('treaty connector', () => {
 
     expect(code).toBe(0)
     expect(JSON.parse(out).data.connectors).toMatchObject([
-      { name: 'shop', operations: [{ name: 'getOrder', method: 'GET', path: '/orders/{id}' }] },
+      {
+        name: 'shop',
+        operations: [{ name: 'listOrders' }, { name: 'getOrder', path: '/orders/{id}' }],
+      },
       { name: 'later' },
       { name: 'tokens' },
     ])
@@ -78,6 +85,18 @@ describe('treaty connector', () => {
     expect(code).toBe(0)
     expect(JSON.parse(out).data).toMatchObject({ status: 200, body: { id: 7 }, attempts: 1 })
     expect(server.requests.at(-1)?.headers['x-api-key']).toBe('CANARY-key')
+  })
+
+  it('reads all pages of an operation', async () => {
+    server.script('/orders', hostile.json({ data: [1, 2], next: 'c' }), hostile.json({ data: [3] }))
+    const { code, out } = await treaty('connector', 'call', 'shop', 'listOrders', '--all')
+
+    expect(code).toBe(0)
+    expect(JSON.parse(out).data).toEqual({ items: [1, 2, 3] })
+    expect(server.requests.at(-1)?.url).toBe('/orders?cursor=c')
+    const one = await treaty('connector', 'call', 'shop', 'getOrder', '--param', 'id=1', '--all')
+    expect(one.code).toBe(2)
+    expect(one.out + one.err).toContain('PAGINATION_UNKNOWN')
   })
 
   it('refuses a call that breaks the contract, and never prints the secret', async () => {

@@ -30,7 +30,13 @@ export {
   type Drained,
   type QueuedCall,
 } from './connectors/call-queue.ts'
-export { type Connector, type OperationCall, openConnector } from './connectors/connector.ts'
+export {
+  type Connector,
+  type OpenConnectorOptions,
+  type OperationCall,
+  type OperationOptions,
+  openConnector,
+} from './connectors/connector.ts'
 export {
   type ConnectorConfig,
   type ConnectorContext,

@@ -1,13 +1,18 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isTreatyError, TreatyError } from '../../core/errors.ts'
-import type { ClientOptions } from '../../http/index.ts'
+import type { ClientOptions, Connector, OperationCall } from '../../http/index.ts'
 import type { Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import type { ParameterValues } from '../connector-arguments.ts'
 import { parameterValues } from '../connector-arguments.ts'
 import { openConfigured } from '../connectors.ts'
 import { readAll } from '../read-input.ts'
+
+/** With `--all`: the items of all pages. */
+interface AllData {
+  readonly items: readonly unknown[]
+}
 
 interface Data {
   readonly status: number
@@ -56,26 +61,37 @@ function codeOf(cause: unknown): string {
   return isTreatyError(cause) ? cause.code : 'UNFORESEEN'
 }
 
+async function allOf(connector: Connector, operation: string, call: OperationCall) {
+  const items: unknown[] = []
+  for await (const item of connector.paginate(operation, call)) items.push(item)
+  return {
+    data: { items },
+    toText: () => items.map((item) => JSON.stringify(item)).join('\n'),
+  }
+}
+
 /** Calls one operation of a connector. */
-export const connectorCall: Command<CommandTable['connector call'], Data> = {
-  async run({ connector: name, operation, param, data, idempotencyKey, ...tape }, context) {
+export const connectorCall: Command<CommandTable['connector call'], Data | AllData> = {
+  async run({ connector: name, operation, param, data, idempotencyKey, all, ...tape }, context) {
     const opened = await openConfigured(name, context, await tapeOf(tape, context))
     const { connector } = opened
     try {
       const params: ParameterValues = parameterValues(param ?? [], connector.contract, operation)
       const body = await bodyOf(data, context)
+      const call: OperationCall = {
+        params,
+        signal: context.stopping,
+        ...(body === undefined ? {} : { body }),
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      }
+      if (all) return await allOf(connector, operation, call)
       const {
         status,
         headers,
         body: answer,
         attempts,
         degraded,
-      } = await connector.call(operation, {
-        params,
-        signal: context.stopping,
-        ...(body === undefined ? {} : { body }),
-        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-      })
+      } = await connector.call(operation, call)
       const standIn = degraded && { by: degraded.by, code: codeOf(degraded.cause) }
       return {
         data: { status, headers, body: answer, attempts, ...(standIn && { degraded: standIn }) },

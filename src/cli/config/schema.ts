@@ -73,6 +73,27 @@ const connector: Rule = map({
     privateNetworks: { kind: 'text', choices: ['deny', 'allow'] },
     ports: { kind: 'list', items: { kind: 'integer', min: 1, max: 65_535 } },
   }),
+  operations: {
+    kind: 'names',
+    values: map({
+      idempotent: { kind: 'truth' },
+      paginate: {
+        kind: 'map',
+        required: ['type'],
+        keys: {
+          type: { kind: 'text', choices: ['cursor', 'page', 'offset', 'link'] },
+          param: text,
+          next: text,
+          items: text,
+          start: { kind: 'integer', min: 0, max: 1_000_000_000 },
+          size: whole,
+          limitParam: text,
+          limit: whole,
+          maxPages: whole,
+        },
+      },
+    }),
+  },
   idempotency: map({
     header: text,
     format: { kind: 'text', choices: ['structured', 'plain'] },

@@ -163,6 +163,14 @@ export const httpCodes = {
     meaning: 'A page leads to one that was read before, or there are more pages than allowed.',
     fix: 'Check the pagination settings against the other side, or raise `maxPages`.',
   },
+  PAGINATION_UNKNOWN: {
+    exitCode: 2,
+    status: 400,
+    retryable: false,
+    meaning: 'All pages of an operation were asked for, and nobody has said how it hands them out.',
+    fix: 'Set `paginate` for the operation under `operations` of the connector.',
+    example: 'treaty connector call shop getOrder --all',
+  },
   CONNECTOR_INVALID: {
     exitCode: 3,
     status: 400,

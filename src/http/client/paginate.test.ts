@@ -99,6 +99,14 @@ describe('paginate (C96)', () => {
     await expect(collect({ type: 'link' })).rejects.toMatchObject({ code: 'HTTP_REDIRECT_REFUSED' })
   })
 
+  it('refuses what is not said, before anything is asked', async () => {
+    for (const options of [{ type: 'cursor', param: 'c' }, { type: 'page' }, { type: 'none' }]) {
+      await expect(collect(options as never)).rejects.toMatchObject({
+        code: 'HTTP_OPTIONS_INVALID',
+      })
+    }
+  })
+
   it('ends in an error where pages go round in a circle', async () => {
     const loop = { code: 'PAGINATION_LOOP' }
     server.script(

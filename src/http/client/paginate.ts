@@ -128,6 +128,23 @@ function loop(why: string, pages: number): TreatyError {
   })
 }
 
+const needed = { cursor: ['param', 'next'], page: ['param'], offset: ['param'], link: [] } as const
+
+/** @throws HTTP_OPTIONS_INVALID: callers without types, and configurations, leave things out */
+function checkOptions(options: PaginateOptions): void {
+  if (!Object.hasOwn(needed, options.type)) {
+    throw invalidOption('paginate.type is unknown', 'Use cursor, page, offset or link.')
+  }
+  for (const name of needed[options.type]) {
+    const value = (options as Readonly<Record<string, unknown>>)[name]
+    if (typeof value === 'string' && value !== '') continue
+    throw invalidOption(
+      `paginate.${name} is missing, which the type ${options.type} needs`,
+      `Set paginate.${name}.`,
+    )
+  }
+}
+
 /** Page after page, each asked for when it is wanted. A page that repeats an earlier one ends in an error, not in a circle. */
 export async function* pagesOf(
   ask: Ask,
@@ -135,9 +152,7 @@ export async function* pagesOf(
   how: { readonly options: PaginateOptions; readonly base: LinkBase },
 ): AsyncGenerator<{ readonly response: CallResponse; readonly items: readonly unknown[] }> {
   const { options } = how
-  if (!['cursor', 'page', 'offset', 'link'].includes(options.type)) {
-    throw invalidOption('paginate.type is unknown', 'Use cursor, page, offset or link.')
-  }
+  checkOptions(options)
   const maxPages = numberOption('paginate.maxPages', options.maxPages ?? 1000, { min: 1 })
   const marks = new Set<string>()
   let current = firstRequest(request, options)

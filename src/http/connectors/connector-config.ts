@@ -1,6 +1,7 @@
 import type { Secret } from '../../core/secret.ts'
 import type { Store } from '../../store/index.ts'
 import type { EgressOptions } from '../client/client-options.ts'
+import type { PaginateOptions } from '../client/paginate.ts'
 import type { CallQueue } from './call-queue.ts'
 
 /** A connector as `connectors:` of a configuration has it. Durations are `5s`, shares `20%`, rates `10/s`. */
@@ -18,6 +19,10 @@ export interface ConnectorConfig {
   readonly tls?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly egress?: Pick<EgressOptions, 'https' | 'privateNetworks' | 'ports'>
+  /** By operationId: what the contract leaves open. */
+  readonly operations?: Readonly<
+    Record<string, { readonly idempotent?: boolean; readonly paginate?: PaginateOptions }>
+  >
   readonly idempotency?: {
     /** Default `Idempotency-Key`. */
     readonly header?: string

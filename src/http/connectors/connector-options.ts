@@ -7,6 +7,7 @@ import type { TlsOptions } from '../client/connect.ts'
 import { invalidOption } from '../resilience/policy.ts'
 import { redisBucketAt } from '../resilience/redis-connection.ts'
 import { type SharedBucket, storeBucket } from '../resilience/shared-bucket.ts'
+import type { OpenConnectorOptions } from './connector.ts'
 import { type ConnectorConfig, type ConnectorContext, sharesTokens } from './connector-config.ts'
 
 function ms(name: string, text: string | undefined): number | undefined {
@@ -184,7 +185,7 @@ function withSecrets(value: unknown, resolve: (text: string) => Secret): unknown
 }
 
 /**
- * The client options of a connector.
+ * The options of a connector, from its configuration.
  *
  * @throws HTTP_OPTIONS_INVALID, also where it needs a store and none is given; SECRET_NOT_FOUND
  */
@@ -192,7 +193,7 @@ export function connectorOptions(
   name: string,
   config: ConnectorConfig,
   context: ConnectorContext,
-): ClientOptions {
+): OpenConnectorOptions {
   const baseUrl = config.baseUrl ?? context.server
   const auth = authOf(name, config, context)
   const { header, format } = config.idempotency ?? {}
@@ -208,6 +209,7 @@ export function connectorOptions(
     ...resilienceOf(name, config, context),
     ...(config.egress === undefined ? {} : { egress: config.egress }),
     ...(config.headers === undefined ? {} : { headers: config.headers }),
+    ...(config.operations === undefined ? {} : { operations: config.operations }),
     ...(auth === undefined ? {} : { auth }),
     ...(config.idempotency === undefined
       ? {}

@@ -127,6 +127,32 @@ describe('a connector over OpenAPI', () => {
     await connector.close()
   })
 
+  it('knows of single operations what the contract leaves open', async () => {
+    server.script(
+      '/orders',
+      hostile.answer({ status: 503 }),
+      hostile.json({ id: 'a', total: 1 }, 201),
+    )
+    const options = {
+      baseUrl: server.url,
+      egress: { https: 'optional', privateNetworks: 'allow' },
+    } as const
+    const connector = openConnector('shop', readOpenApi(document), {
+      ...options,
+      retry: { attempts: 2, baseMs: 1, capMs: 1 },
+      operations: { createOrder: { idempotent: true } },
+    })
+    expect(await connector.call('createOrder', { body: { id: 'a', total: 1 } })).toMatchObject({
+      status: 201,
+      attempts: 2,
+    })
+    await connector.close()
+    const operations = { createOrdr: { idempotent: true } }
+    expect(() => openConnector('shop', readOpenApi(document), { ...options, operations })).toThrow(
+      expect.objectContaining({ code: 'OPERATION_UNKNOWN' }),
+    )
+  })
+
   it('names the nearest operation for one that is not there', async () => {
     const connector = shop()
     const error = await failure(connector.call('getOrdr'))

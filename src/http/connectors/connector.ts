@@ -1,10 +1,11 @@
 import { compileSchema, nearest } from '../../contracts/index.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { Finding } from '../../core/finding.ts'
-import type { CallResponse } from '../client/call.ts'
+import type { CallRequest, CallResponse } from '../client/call.ts'
 import { createClient } from '../client/client.ts'
 import type { Client, ClientOptions } from '../client/client-options.ts'
 import type { HeadersInput } from '../client/message-headers.ts'
+import type { PaginateOptions } from '../client/paginate.ts'
 import type { ParameterValue, Query } from '../client/url.ts'
 import { type OpenApiContract, type Operation, responseSchema } from './openapi.ts'
 
@@ -18,6 +19,19 @@ export interface OperationCall {
   readonly signal?: AbortSignal
 }
 
+/** What the contract of a neighbour leaves open about one operation. */
+export interface OperationOptions {
+  /** It does no harm twice, or, false, it does, whatever its method. */
+  readonly idempotent?: boolean
+  /** How it hands out long lists. */
+  readonly paginate?: PaginateOptions
+}
+
+/** The client's options, and what is to be known of single operations. */
+export interface OpenConnectorOptions extends ClientOptions {
+  readonly operations?: Readonly<Record<string, OperationOptions>>
+}
+
 /** A neighbour system with its contract: calls by operation, request and answer validated. */
 export interface Connector {
   readonly name: string
@@ -27,18 +41,25 @@ export interface Connector {
    * @throws OPERATION_UNKNOWN; HTTP_SCHEMA_MISMATCH when request or answer breaks the contract; as `client.request`
    */
   call<Body = unknown>(operation: string, call?: OperationCall): Promise<CallResponse<Body>>
+  /**
+   * The items of all pages of an operation whose `paginate` is set, read as they are asked for.
+   *
+   * @throws PAGINATION_UNKNOWN, PAGINATION_LOOP, and as `call`
+   */
+  paginate<Item = unknown>(operation: string, call?: OperationCall): AsyncIterable<Item>
   close(): Promise<void>
 }
 
 /**
  * Opens a connector over an OpenAPI contract.
  *
- * @throws CONNECTOR_INVALID with every mistake of the contract as a finding; HTTP_OPTIONS_INVALID
+ * @throws CONNECTOR_INVALID with every mistake of the contract as a finding; OPERATION_UNKNOWN for options of an operation that
+ *   it does not have; HTTP_OPTIONS_INVALID
  */
 export function openConnector(
   name: string,
   contract: OpenApiContract,
-  options: ClientOptions,
+  { operations = {}, ...options }: OpenConnectorOptions,
 ): Connector {
   if (contract.findings.length > 0) {
     throw new TreatyError(
@@ -49,30 +70,50 @@ export function openConnector(
       },
     )
   }
+  for (const known of Object.keys(operations)) find(name, contract, known)
   const client = createClient({ name, ...options })
+  const requestOf = (operationName: string, call: OperationCall): CallRequest => {
+    const operation = find(name, contract, operationName)
+    const { path, query, headers } = place(name, operation, call)
+    const { body, idempotencyKey, timeoutMs, signal } = call
+    const { idempotent } = operations[operationName] ?? {}
+    return {
+      method: operation.method,
+      path: operation.path,
+      params: path,
+      query,
+      headers: { ...headers, ...Object.fromEntries(new Headers(call.headers as never)) },
+      body,
+      responseSchema: (status) => responseSchema(operation, status),
+      ...(idempotent === undefined ? {} : { idempotent }),
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    }
+  }
   return {
     name,
     contract,
     client,
-    async call<Body>(operationName: string, call: OperationCall = {}) {
-      const operation = find(name, contract, operationName)
-      const { path, query, headers } = place(name, operation, call)
-      const { body, idempotencyKey, timeoutMs, signal } = call
-      return await client.request<Body>({
-        method: operation.method,
-        path: operation.path,
-        params: path,
-        query,
-        headers: { ...headers, ...Object.fromEntries(new Headers(call.headers as never)) },
-        body,
-        responseSchema: (status) => responseSchema(operation, status),
-        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        ...(signal === undefined ? {} : { signal }),
-      })
+    async call<Body>(operation: string, call: OperationCall = {}) {
+      return await client.request<Body>(requestOf(operation, call))
+    },
+    async *paginate<Item>(operation: string, call: OperationCall = {}) {
+      const request = requestOf(operation, call)
+      const { paginate } = operations[operation] ?? {}
+      if (paginate === undefined) throw notPaged(name, operation)
+      yield* client.paginate<Item>(request, paginate)
     },
     close: () => client.close(),
   }
+}
+
+function notPaged(connector: string, operation: string): TreatyError {
+  return new TreatyError(
+    'PAGINATION_UNKNOWN',
+    `how ${connector}.${operation} hands out its pages is not known`,
+    { hint: `Set operations.${operation}.paginate of the connector.` },
+  )
 }
 
 function find(connector: string, contract: OpenApiContract, name: string): Operation {
