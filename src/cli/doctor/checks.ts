@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import { type Finding, hasErrors } from '../../core/finding.ts'
 import { hasSecretReference, redactUrl } from '../../core/secret.ts'
@@ -105,6 +105,8 @@ function secretChecks(settings: Settings, context: CommandContext): Check[] {
     settings.store ?? '',
     ...settings.server.keys.map(({ key }) => key ?? ''),
     ...settings.services.flatMap(({ env }) => Object.values(env)),
+    ...textsIn(settings.connectors),
+    ...textsIn(settings.webhooks),
   ].filter(hasSecretReference)
   if (texts.length === 0) return []
   const expected = 'every secret reference resolves'
@@ -116,6 +118,12 @@ function secretChecks(settings: Settings, context: CommandContext): Check[] {
     }
   }
   return [passed('secrets', 'secrets', plural(texts.length, 'reference'), expected)]
+}
+
+/** Every text in a section of the configuration. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
 async function contractsCheck(context: CommandContext): Promise<Check> {
@@ -139,8 +147,12 @@ async function contractsCheck(context: CommandContext): Promise<Check> {
   }
 }
 
-function modulesCheck({ handlers, feeds, services }: Settings): Check {
+function modulesCheck({ handlers, feeds, services, webhooks, folder }: Settings): Check {
+  const sources = Object.values(webhooks?.sources ?? {})
   const paths = [
+    ...sources
+      .flatMap(({ map, handle }) => map ?? handle ?? [])
+      .map((path) => resolve(folder, path)),
     ...handlers,
     ...feeds.map(({ module }) => module),
     ...services.flatMap(({ module }) => module ?? []),
@@ -154,7 +166,7 @@ function modulesCheck({ handlers, feeds, services }: Settings): Check {
   if (missing.length === 0)
     return passed('modules', title, plural(paths.length, 'module'), expected)
   const fix =
-    'Correct handlers, feeds or services in the configuration. See treaty explain MODULE_INVALID.'
+    'Correct handlers, feeds, services or webhooks in the configuration. See treaty explain MODULE_INVALID.'
   return {
     id: 'modules',
     title,

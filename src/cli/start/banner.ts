@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { Contract } from '../../contracts/index.ts'
 import { redactUrl } from '../../core/secret.ts'
+import { pathOfSource } from '../../webhooks/index.ts'
 import type { Style } from '../style.ts'
 import { countOf } from './lines.ts'
 import type { StartPlan } from './plan.ts'
@@ -29,9 +30,16 @@ export function bannerText(facts: BannerFacts, style: Style): string {
     '',
     place('API', `${url}/api/stats   ${style.dim('/openapi.json  /health  /metrics')}`),
     place('Transport', transportText(plan.transport)),
+    ...hookPaths(plan).map((path, at) => place(at === 0 ? 'Webhooks' : '', `${url}${path}`)),
     `     ${style.dim(parts(plan, contracts).join(' · '))}`,
     '',
   ].join('\n')
+}
+
+/** Where neighbours send their webhooks. */
+function hookPaths({ webhooks }: StartPlan): string[] {
+  const sources = Object.entries(webhooks?.config.sources ?? {})
+  return sources.map(([name, source]) => pathOfSource(name, source))
 }
 
 function transportText(url: string): string {
@@ -53,6 +61,7 @@ function parts(plan: StartPlan, contracts: readonly Contract[]): string[] {
     [plan.programs.length, 'service'],
     [plan.handlers.length, 'handler module'],
     [plan.feeds.length, 'feed'],
+    [Object.keys(plan.webhooks?.config.endpoints ?? {}).length, 'webhook endpoint'],
   ]
   return all.filter(([count]) => count > 0).map(([count, noun]) => countOf(count, noun))
 }
