@@ -3,6 +3,7 @@ import { lettersLua, preludeLua, scriptOf } from './script.ts'
 
 /** ARGV: id. Answers summary, more, fields; or nothing. */
 export const getLetterScript = scriptOf(
+  'goes on',
   preludeLua,
   lettersLua,
   `
@@ -19,6 +20,7 @@ return { letter.summary, contents[1], contents[2] }
  * fields. The same id again is one letter.
  */
 export const putLetterScript = scriptOf(
+  'refused',
   preludeLua,
   lettersLua,
   `
@@ -32,6 +34,7 @@ return 1
 
 /** ARGV: id, group or '', lane or '', entry or ''. Answers 1 if there was one. */
 export const discardScript = scriptOf(
+  'goes on',
   preludeLua,
   lettersLua,
   `
@@ -49,6 +52,7 @@ return 1
  * -1 without the group, -2 without the channel.
  */
 export const replayScript = scriptOf(
+  'goes on',
   preludeLua,
   lettersLua,
   placeLua,

@@ -17,7 +17,7 @@ const replies: readonly Kind[] = [
     hint: 'Check user and password of the URL.',
   },
   {
-    pattern: /^NOPERM|ACL failure|DENIED/i,
+    pattern: /^NOPERM|ACL failure|DENIED|The user executing the script can't/i,
     code: 'BROKER_ACCESS_DENIED',
     says: 'does not permit what was tried',
     hint: 'Give the user +@all on keys with the prefix of the URL, without @admin: ACL SETUSER … +@all -@admin ~treaty:*.',

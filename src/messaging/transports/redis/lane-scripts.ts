@@ -23,6 +23,7 @@ end
  * at all where the group is not there.
  */
 export const beatScript = scriptOf(
+  'goes on',
   preludeLua,
   rowLua,
   `
@@ -93,6 +94,7 @@ return answer
 
 /** Gives lanes back in good order. ARGV: group, then lane and token of each. */
 export const releaseScript = scriptOf(
+  'goes on',
   preludeLua,
   rowLua,
   `
@@ -112,6 +114,7 @@ return given
 
 /** Is no member any more; its lanes stay its own until it gives them back. ARGV: group, member. */
 export const leaveScript = scriptOf(
+  'goes on',
   preludeLua,
   rowLua,
   `
@@ -131,6 +134,7 @@ return gone
  * its number only reads.
  */
 export const turnScript = scriptOf(
+  'goes on',
   preludeLua,
   lettersLua,
   rowLua,
@@ -157,7 +161,6 @@ local function in_parts(first, last, command, ...)
   end
 end
 if turn ~= '' and redis.call('HGET', g .. ':lanes', 'n' .. lane) ~= token .. ':' .. turn then
-  redis.call('HSET', g .. ':lanes', 'n' .. lane, token .. ':' .. turn)
   local ended, ended_last = next_list(1)
   local kept, kept_last = next_list(2)
   local done, done_last = next_list(1)
@@ -175,12 +178,19 @@ if turn ~= '' and redis.call('HGET', g .. ':lanes', 'n' .. lane) ~= token .. ':'
   in_parts(kept, kept_last, 'HSET', states_key)
   in_parts(done, done_last, 'HDEL', orders_key)
   for one = counts, counts_last, 3 do count(ARGV[one], ARGV[one + 1], group, tonumber(ARGV[one + 2])) end
+  redis.call('HSET', g .. ':lanes', 'n' .. lane, token .. ':' .. turn)
 end
 
 local entries, states, size, is_empty = {}, {}, 0, 0
 local chunk = math.min(room, 16)
 while #entries < room and size < bytes_max do
-  local reply = redis.call('XREADGROUP', 'GROUP', group, 'owner', 'COUNT', chunk, 'STREAMS', stream, cursor)
+  local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'owner', 'COUNT', chunk, 'STREAMS', stream, cursor)
+  if reply and reply.err then
+    if not string.find(reply.err, 'NOGROUP', 1, true) then return reply end
+    -- Somebody has deleted the stream: what was in it is gone, what comes is not.
+    redis.call('XGROUP', 'CREATE', stream, group, '0', 'MKSTREAM')
+    break
+  end
   local found = reply and reply[1] and reply[1][2] or {}
   for _, entry in ipairs(found) do
     if entry[2] then

@@ -6,6 +6,7 @@ import type { RedisDriver } from './driver.ts'
 import { asBrokerError, isReplyError } from './failures.ts'
 import type { Script } from './script.ts'
 import { allScripts } from './scripts.ts'
+import { explainSilence } from './tls-probe.ts'
 import type { RedisPlace } from './url.ts'
 
 /** What a server answers: bytes for every kind of text. */
@@ -83,7 +84,7 @@ class RedisLink implements Link {
     } catch (error) {
       this.close()
       signal?.throwIfAborted()
-      throw error
+      throw await explainSilence(error as TreatyError, this.#options.place)
     } finally {
       signal?.removeEventListener('abort', onAbort)
     }

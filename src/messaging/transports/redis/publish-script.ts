@@ -30,6 +30,7 @@ end
  * at all where there is no such channel.
  */
 export const publishScript = scriptOf(
+  'refused',
   preludeLua,
   placeLua,
   `
@@ -73,6 +74,7 @@ return places
  * goes into its lane once, whoever else tries.
  */
 export const adoptScript = scriptOf(
+  'refused',
   preludeLua,
   placeLua,
   `

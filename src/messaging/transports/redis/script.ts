@@ -6,8 +6,13 @@ export interface Script {
   readonly sha: string
 }
 
-export function scriptOf(...parts: readonly string[]): Script {
-  const text = parts.join('\n')
+/**
+ * `whenFull`: what it does where the server has used all its memory. What only adds is refused before it has done anything; what
+ * settles, moves or frees has to go on, or the server would stay full.
+ */
+export function scriptOf(whenFull: 'refused' | 'goes on', ...parts: readonly string[]): Script {
+  const first = whenFull === 'refused' ? '#!lua' : '#!lua flags=allow-oom'
+  const text = [first, ...parts].join('\n')
   return { text, sha: createHash('sha1').update(text).digest('hex') }
 }
 

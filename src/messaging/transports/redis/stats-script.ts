@@ -6,6 +6,7 @@ import { preludeLua, scriptOf } from './script.ts'
  * one yet or ''.
  */
 export const statsScript = scriptOf(
+  'goes on',
   preludeLua,
   `
 local meta = redis.call('HMGET', base .. ':channel', 'lanes', 'urgent')

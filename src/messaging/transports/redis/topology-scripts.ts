@@ -5,6 +5,7 @@ import { preludeLua, scriptOf } from './script.ts'
  * there. Answers what was there before: ordering, retention, lanes; or nothing.
  */
 export const channelScript = scriptOf(
+  'refused',
   preludeLua,
   `
 local key = base .. ':channel'
@@ -30,6 +31,7 @@ return there
  * read: lane, last entry. While these are counted by type, "counting" keeps them from being trimmed.
  */
 export const groupScript = scriptOf(
+  'refused',
   preludeLua,
   `
 local group, text, start, lives = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -67,6 +69,7 @@ return answer
 
 /** Ends the counting of what a new group found. ARGV: group, then event and number. */
 export const countedScript = scriptOf(
+  'goes on',
   preludeLua,
   `
 if redis.call('HDEL', base .. ':counting', ARGV[1]) == 0 then return 0 end
@@ -80,6 +83,7 @@ return 1
  * channel too when nothing keeps it. Answers 1 if the group went, and 1 if the channel went too.
  */
 export const removeGroupScript = scriptOf(
+  'goes on',
   preludeLua,
   `
 local group = ARGV[1]
@@ -133,6 +137,7 @@ return { 1, goes and 1 or 0 }
  * then on. Dead letters stay.
  */
 export const removeChannelScript = scriptOf(
+  'goes on',
   preludeLua,
   `
 local meta = redis.call('HMGET', base .. ':channel', 'lanes', 'urgent')

@@ -3,6 +3,7 @@ import { lettersLua, preludeLua, scriptOf } from './script.ts'
 
 /** Puts delayed messages whose time has come into their lanes. ARGV: how many at most. Answers the next time, or ''. */
 export const dueScript = scriptOf(
+  'goes on',
   preludeLua,
   `
 local now, touched = now_ms(), {}
@@ -27,6 +28,7 @@ return redis.call('ZRANGE', base .. ':delayed', 0, 0, 'WITHSCORES')[2] or ''
  * names the ephemeral groups whose connection is gone. ARGV: milliseconds in which only one process does this.
  */
 export const upkeepScript = scriptOf(
+  'goes on',
   preludeLua,
   lettersLua,
   placeLua,
