@@ -4,6 +4,7 @@ import { createFreshness } from '../../lanes/freshness.ts'
 import { createLaneGroup } from '../../lanes/lane-group.ts'
 import type { DeliverySink, SubscriptionSpec, TransportSubscription } from '../../transport.ts'
 import { type ChannelDocument, topologyOf } from './definitions.ts'
+import { asTreatyError } from './errors.ts'
 import type { LocalGroup, OwnedLane, PreparedWrite } from './groups.ts'
 import type { Session } from './session.ts'
 import { startSharing } from './sharing.ts'
@@ -101,7 +102,9 @@ async function writeLanes(
   const there = jobs.filter((job) => job !== undefined)
   const writing = writeJobs(session, there)
   for (const { lane } of there) lane.busyWith(writing)
-  const results = await writing
+  const results = await writing.catch((error: unknown) => {
+    throw asTreatyError(error, 'did not take what was settled')
+  })
   for (const { lane } of there) {
     if (results.get(lane) !== 'fenced' || owned.get(lane.name) !== lane) continue
     owned.delete(lane.name)
