@@ -51,6 +51,10 @@ export { errorCatalog, isTreatyError, TreatyError } from './core/errors.ts'
 export type { Finding } from './core/finding.ts'
 export type { Json, JsonObject } from './core/json.ts'
 export type {
+  BatchContext,
+  BatchHandler,
+  BatchOptions,
+  BatchOutcome,
   Bus,
   BusOptions,
   BusStats,
@@ -64,6 +68,7 @@ export type {
   Handler,
   HandlerContext,
   Handlers,
+  InboxOptions,
   IngestedBatch,
   IngestedItem,
   Outbox,

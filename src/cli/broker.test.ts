@@ -191,7 +191,7 @@ describe('treaty bench', () => {
     expect(database.prepare('SELECT count(*) AS count FROM bus_topic').get()).toEqual({ count: 0 })
     expect(database.prepare('SELECT count(*) AS count FROM bus_group').get()).toEqual({ count: 0 })
     database.close()
-  })
+  }, 60_000)
 
   it('gives quantiles by nearest rank and buckets without holes', () => {
     const values = Array.from({ length: 1000 }, (_, at) => at + 1)

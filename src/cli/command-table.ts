@@ -111,7 +111,7 @@ export const commandTable = {
     ],
   },
   gen: {
-    summary: 'Write TypeScript types for the contracts',
+    summary: 'Write TypeScript types for the contracts, and for the operations of connectors',
     options: {
       contracts,
       out: {
@@ -120,7 +120,12 @@ export const commandTable = {
         summary: 'File to write; - is standard output. Default treaty.gen.d.ts',
       },
     },
-    examples: [['treaty gen', 'then openBus<Contracts>() knows events, data and consumers']],
+    examples: [
+      [
+        'treaty gen',
+        "then openBus<Contracts>() knows events, data and consumers, openConnector<Connectors['shop']>() operations",
+      ],
+    ],
   },
   validate: {
     summary: 'Say whether messages satisfy their contract, and where not',
@@ -197,7 +202,8 @@ export const commandTable = {
       events: {
         kind: 'list',
         value: 'E,…',
-        summary: 'Only these events; the others are acknowledged unseen',
+        summary:
+          'Only these events, also as patterns (order.*, order.#); the others are acknowledged unseen',
       },
       max: { kind: 'integer', value: 'N', min: 1, summary: 'End after N messages' },
       idleExit: {

@@ -10,10 +10,11 @@ import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import { createIdSource, createTimestampSource } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
+import { batchOptions, oneByOne } from './batch-handler.ts'
 import type { Catalogue, KnownConsumer } from './catalogue.ts'
 import { Commands } from './commands.ts'
 import { createCompletion } from './completion.ts'
-import { checkConsumeOptions, handlerTable } from './handler-table.ts'
+import { checkConsumeOptions, concurrencyMax, handlerTable } from './handler-table.ts'
 import { createIdempotencyGuard } from './idempotency.ts'
 import type { InboxDatabase } from './inbox/inbox.ts'
 import type { BusOutbox, MadeRecord, OutboxDesk } from './outbox/index.ts'
@@ -26,6 +27,8 @@ import { createSender } from './sender.ts'
 import { commandGroup, consumerGroup, groupName } from './topology.ts'
 import type { OutgoingRecord, Transport } from './transport.ts'
 import type {
+  BatchHandler,
+  BatchOptions,
   CommandHandler,
   ConsumeOptions,
   Handler,
@@ -268,8 +271,9 @@ export class BusCore {
   async consume(
     name: string,
     handlers: Readonly<Record<string, Handler>>,
-    options: ConsumeOptions,
+    options: ConsumeOptions & { readonly batch?: number | BatchOptions },
   ): Promise<Subscription> {
+    if (options.batch !== undefined) return this.#consumeBatches(name, handlers, options)
     this.assertOpen()
     checkConsumeOptions(options)
     const known = this.catalogue.consumer(name)
@@ -284,6 +288,23 @@ export class BusCore {
       throw error
     }
     return this.#track(parts.length === 1 ? (parts[0] as Subscription) : together(name, parts))
+  }
+
+  /** Each message of a batch is a handler at work: as many batches as `concurrency` says are so many times their size. */
+  #consumeBatches(
+    name: string,
+    handlers: Readonly<Record<string, unknown>>,
+    { batch, ...options }: ConsumeOptions & { readonly batch?: number | BatchOptions },
+  ): Promise<Subscription> {
+    const read = batchOptions(batch ?? {})
+    const { concurrency = 1 } = options
+    const singles = Object.entries(handlers).map(
+      ([event, handler]) => [event, oneByOne(handler as BatchHandler, read, this.clock)] as const,
+    )
+    return this.consume(name, Object.fromEntries(singles), {
+      ...options,
+      concurrency: Math.min(concurrencyMax, concurrency * read.size),
+    })
   }
 
   async #startConsumer(

@@ -52,6 +52,35 @@ test('consume takes a handler for each event of the consumer, with its data', ()
   void bus.consume('billing', { 'order.placed': () => {} })
 })
 
+test('consume takes patterns over the events of the consumer', () => {
+  void bus.consume('billing', {
+    'order.*': (message) => void message.data.orderId,
+  })
+  void bus.consume('billing', {
+    'order.#': (message) => void message.data.orderId,
+    'order.placed': (message) => void message.data.total.amount,
+  })
+  // @ts-expect-error: no event of the consumer is like that
+  void bus.consume('billing', { 'payment.*': () => {} })
+  // @ts-expect-error: beside a pattern, too, an event must be one of the consumer's
+  void bus.consume('billing', { 'order.*': () => {}, 'order.lost': () => {} })
+})
+
+test('consume takes handlers of batches with the data of their event', () => {
+  void bus.consume(
+    'audit',
+    {
+      'order.placed': (messages, context) => {
+        expectTypeOf(messages[0]?.data.total.amount).toEqualTypeOf<number | undefined>()
+        return messages.map((_, at) => (at === 0 ? context.retry() : undefined))
+      },
+    },
+    { batch: 50 },
+  )
+  // @ts-expect-error: a listed event has no handler
+  void bus.consume('billing', { 'order.placed': () => {} }, { batch: { size: 2 } })
+})
+
 test('request takes the data of the command and gives its reply', async () => {
   expectTypeOf((await bus.request('payment.capture', { orderId: 'a' })).data).toEqualTypeOf<{
     receipt: string

@@ -1,9 +1,10 @@
 import { TreatyError } from '../core/errors.ts'
 import type { KnownConsumer } from './catalogue.ts'
+import { closestPattern, fitsPattern, isPattern } from './event-pattern.ts'
 import type { ConsumeOptions, Handler } from './types.ts'
 
 /**
- * The handlers of each contract that names the consumer. A listed event without a handler, and a
+ * The handlers of each contract that names the consumer, patterns resolved. A listed event without a handler, and a
  * handler for an event that is not listed, are mistakes of the program: found at start-up.
  *
  * @throws HANDLER_MISSING · EVENT_NOT_LISTED
@@ -14,8 +15,13 @@ export function handlerTable(
 ): Readonly<Record<string, Handler>>[] {
   const name = known[0]?.consumer.name ?? ''
   const listed = new Set(known.flatMap(({ consumer }) => Object.keys(consumer.events)))
-  const given = Object.keys(handlers).filter((event) => event !== '*')
-  const unlisted = given.filter((event) => !listed.has(event))
+  const given = Object.keys(handlers)
+  const patterns = given.filter(isPattern)
+  const unlisted = given.filter((text) =>
+    isPattern(text)
+      ? text !== '*' && ![...listed].some((event) => fitsPattern(text, event))
+      : !listed.has(text),
+  )
   if (unlisted.length > 0) {
     throw new TreatyError(
       'EVENT_NOT_LISTED',
@@ -26,13 +32,15 @@ export function handlerTable(
       },
     )
   }
-  const missing = [...listed].filter((event) => !Object.hasOwn(handlers, event))
-  if (missing.length > 0 && !Object.hasOwn(handlers, '*')) {
+  const nameFor = (event: string) =>
+    Object.hasOwn(handlers, event) ? event : closestPattern(patterns, event)
+  const missing = [...listed].filter((event) => nameFor(event) === undefined)
+  if (missing.length > 0) {
     throw new TreatyError(
       'HANDLER_MISSING',
       `"${name}" listens to "${missing.join('", "')}" and has no handler for it`,
       {
-        hint: "Give a handler for each listed event, or one for '*'.",
+        hint: "Give a handler for each listed event, or one for a pattern such as order.# or '*'.",
         details: { consumer: name, events: missing },
       },
     )
@@ -40,14 +48,15 @@ export function handlerTable(
   return known.map(({ consumer }) => {
     const table: Record<string, Handler> = Object.create(null)
     for (const event of Object.keys(consumer.events)) {
-      const handler = Object.hasOwn(handlers, event) ? handlers[event] : handlers['*']
+      const handler = handlers[nameFor(event) ?? '']
       if (handler) table[event] = handler
     }
     return table
   })
 }
 
-const concurrencyMax = 10_000
+/** Handlers at work at the same time, at most. */
+export const concurrencyMax = 10_000
 
 /** @throws OPTION_INVALID */
 export function checkConsumeOptions(options: ConsumeOptions): void {

@@ -2,6 +2,7 @@ export { busOver } from './bus.ts'
 export type { SchemaRegistryOptions } from './confluent/schema-ids.ts'
 export type { ConfluentWireOptions } from './confluent/transport.ts'
 export { withConfluentWire } from './confluent/transport.ts'
+export { fitsPattern, isPattern } from './event-pattern.ts'
 export type { InboxOptions } from './inbox/inbox.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
@@ -67,6 +68,11 @@ export type {
 } from './transport.ts'
 export { priorityLevels } from './transport.ts'
 export type {
+  BatchContext,
+  BatchHandler,
+  BatchHandlers,
+  BatchOptions,
+  BatchOutcome,
   Bus,
   BusOptions,
   BusStats,

@@ -5,6 +5,7 @@ import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
 import type { ConfluentWireOptions } from './confluent/transport.ts'
+import type { PatternOf } from './event-pattern.ts'
 import type { InboxOptions } from './inbox/inbox.ts'
 import type {
   Outbox,
@@ -101,13 +102,61 @@ export type Handler<Data = unknown, C extends ContractTypes = ContractTypes> = (
   context: HandlerContext<C>,
 ) => void | Outcome | Promise<void | Outcome>
 
-/** Handlers of a consumer: one for each event that the contract lists for it, or `*` for those without one. */
+/**
+ * Handlers of a consumer: one for each event that the contract lists for it, patterns for several (`order.*`: one segment,
+ * `order.#`: the rest), or `*` for those without one. The closest wins: the name itself, then the pattern with the most literal segments.
+ */
 export type Handlers<C extends ContractTypes, Name extends keyof C['consumers'] & string> =
-  | { [E in C['consumers'][Name] & keyof C['events'] & string]: Handler<C['events'][E], C> }
-  | { '*': Handler<C['events'][C['consumers'][Name] & keyof C['events'] & string], C> }
+  | { [E in EventsOf<C, Name>]: Handler<C['events'][E], C> }
+  | { '*': Handler<C['events'][EventsOf<C, Name>], C> }
+  | AtLeastOne<
+      { [P in PatternOf<EventsOf<C, Name>>]: Handler<C['events'][EventsOf<C, Name>], C> },
+      { [E in EventsOf<C, Name>]?: Handler<C['events'][E], C> }
+    >
+type EventsOf<
+  C extends ContractTypes,
+  Name extends keyof C['consumers'] & string,
+> = C['consumers'][Name] & keyof C['events'] & string
+/** One member of the first at the least, and whatever of the second. */
+type AtLeastOne<Patterns, Rest> = {
+  [P in keyof Patterns]: Pick<Patterns, P> & Partial<Omit<Patterns, P>> & Rest
+}[keyof Patterns]
+
+/** How messages are gathered: `batch` of {@link ConsumeOptions}. */
+export interface BatchOptions {
+  /** Messages of one event in one call at most, 1 to 10 000. Default 100. */
+  readonly size?: number
+  /** Longest time in milliseconds that the first of them waits for others, 0 to 60 000. Default 25. */
+  readonly waitMs?: number
+}
+export interface BatchContext<C extends ContractTypes = ContractTypes>
+  extends Pick<
+    HandlerContext<C>,
+    'consumer' | 'signal' | 'ack' | 'retry' | 'release' | 'dead' | 'drop'
+  > {
+  /** One for each message, in its order: its attempt, what it publishes and commits. */
+  readonly each: readonly HandlerContext<C>[]
+}
+/**
+ * Gets messages of one event together. Nothing, or one outcome, is for all of them; a list has one for each, undefined being `ack`. After a
+ * throw each message is tried alone at once, in a batch of one, so that only those that cannot pass fail.
+ */
+export type BatchHandler<Data = unknown, C extends ContractTypes = ContractTypes> = (
+  messages: readonly Message<Data>[],
+  context: BatchContext<C>,
+) => BatchOutcome | Promise<BatchOutcome>
+export type BatchOutcome = void | Outcome | readonly (Outcome | undefined)[]
+/** As {@link Handlers}, for batches. */
+export type BatchHandlers<C extends ContractTypes, Name extends keyof C['consumers'] & string> =
+  | { [E in EventsOf<C, Name>]: BatchHandler<C['events'][E], C> }
+  | { '*': BatchHandler<C['events'][EventsOf<C, Name>], C> }
+  | AtLeastOne<
+      { [P in PatternOf<EventsOf<C, Name>>]: BatchHandler<C['events'][EventsOf<C, Name>], C> },
+      { [E in EventsOf<C, Name>]?: BatchHandler<C['events'][E], C> }
+    >
 
 export interface ConsumeOptions {
-  /** Handlers at work at the same time, 1 to 10 000. Default 16. */
+  /** Handlers at work at the same time, 1 to 10 000. Default 16. With `batch`: batches of all events together, default 1. */
   readonly concurrency?: number
   /** Deliveries held ready beside those at work, 0 to 10 000: bounds what a crash hands out again. Default: as many as `concurrency`. */
   readonly prefetch?: number
@@ -228,6 +277,12 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
     rawBytes: Uint8Array,
     options: { source: string; headers?: Readonly<Record<string, string>> },
   ): Promise<IngestedBatch>
+  /** Hands messages over in batches: `batch` is their size, or says more. */
+  consume<Name extends keyof C['consumers'] & string>(
+    consumer: Name,
+    handlers: BatchHandlers<C, Name>,
+    options: ConsumeOptions & { readonly batch: number | BatchOptions },
+  ): Promise<Subscription>
   consume<Name extends keyof C['consumers'] & string>(
     consumer: Name,
     handlers: Handlers<C, Name>,

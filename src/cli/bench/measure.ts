@@ -37,7 +37,7 @@ const consumer = 'meter'
 /** Milliseconds until a message that was published is given up. */
 const patienceMs = 30_000
 /** Messages under way at most, so that the latency is the broker's and not a queue's. */
-const underWayMax = 5000
+const underWayMax = 2000
 
 /** A contract that only this measurement knows. */
 export function benchContract({ name, keys }: BenchPlan): Contract {

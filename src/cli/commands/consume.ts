@@ -7,6 +7,7 @@ import type {
   SettledEvent,
   Subscription,
 } from '../../messaging/index.ts'
+import { fitsPattern } from '../../messaging/index.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { createAbandon } from '../consume/abandon.ts'
@@ -126,7 +127,7 @@ interface Parts {
 
 function createHandler(args: Arguments, context: CommandContext, parts: Parts) {
   const { finished, giveUp, activity } = parts
-  const wanted = args.events === undefined ? undefined : new Set(args.events)
+  const { events } = args
   const gate = createGate(args.max)
   // A reader that does not read must not hold the end up.
   const abandon = createAbandon(giveUp.signal)
@@ -135,7 +136,7 @@ function createHandler(args: Arguments, context: CommandContext, parts: Parts) {
     message: Message<unknown>,
     handling: HandlerContext,
   ): Promise<Outcome | undefined> => {
-    if (wanted && !wanted.has(message.type)) return undefined
+    if (events?.some((pattern) => fitsPattern(pattern, message.type)) === false) return undefined
     if (!(await gate.enter())) return handling.release()
     activity.lastAt = context.clock.monotonic()
     let isDone = false
@@ -244,7 +245,7 @@ function checkNames(bus: Bus, { consumer, events = [] }: Arguments): void {
   }
   const listed = own.flatMap(({ events: entries }) => Object.keys(entries))
   for (const event of events) {
-    if (listed.includes(event)) continue
+    if (listed.some((name) => fitsPattern(event, name))) continue
     throw new TreatyError(
       'EVENT_NOT_LISTED',
       `the contract does not list ${event} for ${consumer}`,

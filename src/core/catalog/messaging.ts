@@ -206,6 +206,15 @@ export const messagingCodes = {
     fix: 'Read the failure with treaty outbox parked, mend its cause, then treaty outbox retry or discard.',
     example: 'treaty outbox parked',
   },
+  OUTCOMES_MISMATCH: {
+    exitCode: 3,
+    status: 500,
+    retryable: true,
+    meaning:
+      'A handler of batches gave a list of outcomes that is not as long as the list of its messages, so it is not certain which is whose.',
+    fix: 'Give one outcome for all of the batch, or one for each message in its order.',
+    example: 'return messages.map(() => undefined)',
+  },
   OUTBOX_ROW_NOT_FOUND: {
     exitCode: 4,
     status: 404,
