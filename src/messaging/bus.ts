@@ -14,6 +14,8 @@ const drainMsDefault = 30_000
 const pageLimitDefault = 100
 const pageLimitMax = 1000
 const traceMessagesMax = 10_000
+/** Age of the oldest message of an outbox from which something is wrong with its broker or its relay. */
+const outboxAgeMsMax = 60_000
 
 /** The bus over an opened core: every public method, none of the state. */
 export function busOver<C extends ContractTypes>(core: BusCore): Bus<C> {
@@ -175,5 +177,22 @@ async function healthOf(
   for (const subscription of core.subscriptions()) {
     if (!subscription.isReady) problems.push(`"${subscription.consumer}" is not polling`)
   }
-  return { live: true, ready: problems.length === 0, problems }
+  // Work may come in although what goes out is stuck: that is for a person, not for a load balancer.
+  const ready = problems.length === 0
+  return { live: true, ready, problems: [...problems, ...(await outboxProblems(core))] }
+}
+
+async function outboxProblems({ outboxDesk }: BusCore): Promise<string[]> {
+  if (outboxDesk === undefined) return []
+  try {
+    const { parked, oldestAgeMs } = await outboxDesk.status()
+    return [
+      ...(parked > 0 ? [`${parked} parked in the outbox`] : []),
+      ...(oldestAgeMs !== null && oldestAgeMs > outboxAgeMsMax
+        ? [`the oldest message of the outbox waits since ${Math.round(oldestAgeMs / 1000)} s`]
+        : []),
+    ]
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)]
+  }
 }

@@ -280,6 +280,7 @@ describe('an outbox in a file of the caller', () => {
     expect(numbers.filter((number) => number < 4)).toEqual([1, 3])
     expect(numbers.indexOf(3)).toBe(3)
     expect(alerts).toEqual(['OUTBOX_PARKED'])
+    expect(await bus.health()).toMatchObject({ ready: true, problems: ['1 parked in the outbox'] })
     const parked = await bus.outboxDesk?.parked({ limit: 10 })
     expect(parked?.items).toMatchObject([{ event: 'order.placed', key: 'a', failures: 2 }])
   })
