@@ -92,19 +92,13 @@ function jsonOf(value: unknown): string {
 }
 
 /** Undefined for a row that was gone when it was read. */
-export function summaryOf(
-  row: Reply | undefined,
-): (DeadLetterSummary & { score: string }) | undefined {
+export function summaryOf(row: Reply | undefined): DeadLetterSummary | undefined {
   if (row === null || row === undefined) return undefined
-  const [score = '', , json = '{}'] = splitRow(String(row))
+  // Score and combination are before it, each on a line of its own.
+  const text = String(row)
+  const json = text.slice(text.indexOf('\n', text.indexOf('\n') + 1) + 1)
   const { lane: _, entry: __, counted: ___, ...summary } = JSON.parse(json)
-  return { ...summary, score }
-}
-
-function splitRow(text: string): string[] {
-  const first = text.indexOf('\n')
-  const second = text.indexOf('\n', first + 1)
-  return [text.slice(0, first), text.slice(first + 1, second), text.slice(second + 1)]
+  return summary
 }
 
 /** A whole letter, of what the script found. */
