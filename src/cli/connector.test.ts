@@ -116,6 +116,14 @@ describe('treaty connector', () => {
     expect((await treaty('connector', 'call', 'shop', 'getOrdr')).code).toBe(4)
   })
 
+  it('types the operations for programs', async () => {
+    const { code, out } = await runCaptured(['gen', '--out', '-'], { cwd, environment })
+    expect(code, out).toBe(0)
+    expect(out).toContain("'getOrder': {\n      params: ShopGetOrderParams\n      body: undefined")
+    expect(out).toMatch(/export interface ShopGetOrderParams \{\n {2}id: number\n\}/)
+    expect(out).toContain('response: ShopGetOrderResponse')
+  })
+
   it('records an exchange and replays it without a network', async () => {
     server.script('/orders/9', hostile.json({ id: 9 }), hostile.answer({ status: 500 }))
     const call = ['connector', 'call', 'shop', 'getOrder', '--param', 'id=9'] as const

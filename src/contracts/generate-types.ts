@@ -20,13 +20,30 @@ export function pascalCase(text: string): string {
 
 /** Gives each name once; a later comer gets a number. */
 function createNames(): (wanted: string) => string {
-  const taken = new Set(['Contracts'])
+  const taken = new Set(['Contracts', 'Connectors'])
   return (wanted) => {
     let name = wanted
     for (let count = 2; taken.has(name); count += 1) name = `${wanted}${count}`
     taken.add(name)
     return name
   }
+}
+
+/** What one operation of a connector takes and gives, as schemas; undefined: nothing, or nobody knows. */
+export interface OperationSchemas {
+  readonly name: string
+  readonly summary: string
+  /** An object of all parameters. */
+  readonly params: JsonSchema
+  readonly body: JsonSchema | undefined
+  readonly isBodyRequired: boolean
+  readonly response: JsonSchema | undefined
+}
+
+/** A connector whose operations are to be typed. */
+export interface ConnectorSchemas {
+  readonly name: string
+  readonly operations: readonly OperationSchemas[]
 }
 
 interface CommandNames {
@@ -41,6 +58,8 @@ interface Plan {
   readonly events: [string, string][]
   readonly commands: [string, CommandNames][]
   readonly consumers: Map<string, Set<string>>
+  /** By connector: lines of its operations. */
+  readonly connectors: [string, string[]][]
 }
 
 function planCommand(
@@ -70,7 +89,7 @@ function planCommand(
 }
 
 function planTypes(contracts: readonly Contract[], unique: (name: string) => string): Plan {
-  const plan: Plan = { roots: [], events: [], commands: [], consumers: new Map() }
+  const plan: Plan = { roots: [], events: [], commands: [], consumers: new Map(), connectors: [] }
   const seen = new Set<string>()
   for (const contract of contracts) {
     for (const { name, schema, purpose, deprecated } of Object.values(contract.events)) {
@@ -92,6 +111,44 @@ function planTypes(contracts: readonly Contract[], unique: (name: string) => str
     }
   }
   return plan
+}
+
+function planConnector(
+  plan: Plan,
+  { name, operations }: ConnectorSchemas,
+  unique: (name: string) => string,
+): void {
+  const lines: string[] = []
+  for (const { name: operation, summary, params, body, isBodyRequired, response } of operations) {
+    const base = pascalCase(`${name} ${operation}`)
+    const add = (part: string, schema: JsonSchema | undefined) => {
+      if (schema === undefined) return undefined
+      const typeName = unique(base + part)
+      plan.roots.push({ typeName, schema, description: summary })
+      return typeName
+    }
+    const bodyType = add('Body', body)
+    const bodyText = bodyType && (isBodyRequired ? bodyType : `${bodyType} | undefined`)
+    lines.push(
+      `    ${quoted(operation)}: {`,
+      `      params: ${add('Params', params)}`,
+      `      body: ${bodyText ?? 'undefined'}`,
+      `      response: ${add('Response', response) ?? 'unknown'}`,
+      '    }',
+    )
+  }
+  plan.connectors.push([name, lines])
+}
+
+function connectorsInterface({ connectors }: Plan): string {
+  if (connectors.length === 0) return ''
+  const lines = [
+    "/** What `openConnector<Connectors['name']>()` types: parameters, bodies and answers of operations. */",
+    'export interface Connectors {',
+    ...connectors.flatMap(([name, own]) => [`  ${quoted(name)}: {`, ...own, '  }']),
+    '}',
+  ]
+  return `${lines.join('\n')}\n\n`
 }
 
 function definitionsOf(schema: JsonSchema): [string, JsonSchema][] {
@@ -215,11 +272,15 @@ function tidy(text: string, frame: string): string {
 /**
  * The text of `treaty.gen.d.ts`: one named type for each event, command, reply and error, and `Contracts`, which
  * `openBus<Contracts>()` takes. Data is typed as its producer writes it, without undeclared fields. The same
- * contracts always give the same text.
+ * contracts always give the same text. With connectors also `Connectors`, for `openConnector`.
  */
-export async function generateTypes(contracts: readonly Contract[]): Promise<string> {
+export async function generateTypes(
+  contracts: readonly Contract[],
+  connectors: readonly ConnectorSchemas[] = [],
+): Promise<string> {
   const unique = createNames()
   const plan = planTypes(contracts, unique)
+  for (const connector of connectors) planConnector(plan, connector, unique)
   const schema = assemble(plan, unique)
   const frame = unique('TreatyDefinitions')
   const { compile } = await import('json-schema-to-typescript')
@@ -234,5 +295,6 @@ export async function generateTypes(contracts: readonly Contract[]): Promise<str
   })
   const banner =
     '// Written by `treaty gen` from the contracts. Do not edit: change the contract and run it again.'
-  return `${banner}\n\n${contractsInterface(plan)}\n\n${tidy(text, frame)}\n`
+  const interfaces = `${contractsInterface(plan)}\n\n${connectorsInterface(plan)}`
+  return `${banner}\n\n${interfaces}${tidy(text, frame)}\n`
 }

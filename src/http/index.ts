@@ -49,6 +49,12 @@ export {
   type OperationParameter,
   readOpenApi,
 } from './connectors/openapi.ts'
+export {
+  connectorSchemas,
+  type OperationTypes,
+  type TypedCall,
+  type TypedConnector,
+} from './connectors/operation-types.ts'
 export { type RecordingOptions, recordTransport, replayTransport } from './connectors/recording.ts'
 export { checkAddress, type EgressVerdict } from './egress/check-address.ts'
 export { type CheckUrlOptions, checkUrl, type Resolve } from './egress/check-url.ts'

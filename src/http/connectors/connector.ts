@@ -8,6 +8,7 @@ import type { HeadersInput } from '../client/message-headers.ts'
 import type { PaginateOptions } from '../client/paginate.ts'
 import type { ParameterValue, Query } from '../client/url.ts'
 import { type OpenApiContract, type Operation, responseSchema } from './openapi.ts'
+import type { TypedConnector } from './operation-types.ts'
 
 /** What one operation is called with; parameters of path, query and header by name. */
 export interface OperationCall {
@@ -51,11 +52,17 @@ export interface Connector {
 }
 
 /**
- * Opens a connector over an OpenAPI contract.
+ * Opens a connector over an OpenAPI contract. `openConnector<Connectors['shop']>(…)` has its operations typed, by what
+ * `treaty gen` writes.
  *
  * @throws CONNECTOR_INVALID with every mistake of the contract as a finding; OPERATION_UNKNOWN for options of an operation that
  *   it does not have; HTTP_OPTIONS_INVALID
  */
+export function openConnector<Operations = never>(
+  name: string,
+  contract: OpenApiContract,
+  options: OpenConnectorOptions,
+): [Operations] extends [never] ? Connector : TypedConnector<Operations>
 export function openConnector(
   name: string,
   contract: OpenApiContract,
