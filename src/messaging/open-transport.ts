@@ -45,6 +45,10 @@ export async function openTransport(
     const { createNatsTransport } = await import('./transports/nats/index.ts')
     return createNatsTransport({ ...options, url })
   }
+  if (scheme === 'amqp' || scheme === 'amqps') {
+    const { createRabbitmqTransport } = await import('./transports/rabbitmq/index.ts')
+    return createRabbitmqTransport({ ...options, url })
+  }
   throw new TreatyError('TRANSPORT_UNKNOWN', `no transport is known for "${redactUrl(url)}"`, {
     hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',
     details: { scheme },

@@ -1,0 +1,187 @@
+import { createHash } from 'node:crypto'
+import type { ConsumeMessage, Options } from 'amqplib'
+import { fromBrokerHeaders, toBrokerHeaders } from '../../lanes/broker-headers.ts'
+import type { IncomingRecord, OutgoingRecord } from '../../transport.ts'
+
+/** What a message is on the wire, without where it goes. */
+export interface WireMessage {
+  readonly content: Buffer
+  readonly options: Options.Publish
+}
+
+/** Our own headers, beside those of the record. */
+export const ownHeaders = {
+  /** Unique to one message of one publisher; the same when it is sent again. */
+  place: 'treaty-place',
+  /** Epoch milliseconds at which it was published. */
+  at: 'treaty-at',
+  /** The dead letter that came back to its lane. */
+  replay: 'treaty-replay',
+  /** What that letter was counted as. */
+  replayAs: 'treaty-replay-as',
+} as const
+
+/** CloudEvents' AMQP binding, section 3.1.3.1: `cloudEvents:`; `cloudEvents_` where a client takes no colon. */
+const cloudEvents = 'cloudEvents:'
+const cloudEventsTolerated = 'cloudEvents_'
+/** Read by the broker itself: they would send copies elsewhere. */
+const readByBroker = /^(CC|BCC)$/
+const kept = 'treaty-own-'
+/** Written by the broker. */
+const writtenByBroker = /^x-(delivery-count|acquired-count|death|first-death-.*|last-death-.*)$/
+/** AMQP's short string, and what the client has room for in one table of headers. */
+const shortBytesMax = 255
+const headersBytesMax = 60_000
+
+/** Why a record cannot be put on the wire; undefined: it can. */
+export function refusalOf(record: OutgoingRecord, bodyBytesMax: number): string | undefined {
+  const bytes = record.body.byteLength
+  if (bytes > bodyBytesMax) return `has a body of ${bytes} bytes, and ${bodyBytesMax} are allowed`
+  let headerBytes = 0
+  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
+    const nameBytes = Buffer.byteLength(name)
+    if (nameBytes + kept.length > shortBytesMax)
+      return `has a header whose name has ${nameBytes} bytes`
+    headerBytes += nameBytes + Buffer.byteLength(value) + 6
+  }
+  if (headerBytes <= headersBytesMax) return undefined
+  return `has headers of ${headerBytes} bytes, and ${headersBytesMax} are allowed`
+}
+
+/** Headers of the wire for a record, ours and its own. */
+export function wireHeaders(record: OutgoingRecord): Record<string, string> {
+  const headers: Record<string, string> = {}
+  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
+    const isOthers = readByBroker.test(name) || writtenByBroker.test(name)
+    headers[isOthers ? `${kept}${name}` : name] = value
+  }
+  return headers
+}
+
+/** A record as it is published: what other programs look for stands in the message's own properties too. */
+export function toWire(record: OutgoingRecord, own: Readonly<Record<string, string>>): WireMessage {
+  const { contentType, id, type, correlationId } = record
+  const body = record.body
+  return {
+    content: Buffer.isBuffer(body)
+      ? body
+      : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+    options: {
+      persistent: true,
+      headers: { ...wireHeaders(record), ...own },
+      ...short('contentType', contentType),
+      ...short('messageId', id),
+      ...short('type', type),
+      ...short('correlationId', correlationId),
+      timestamp: Math.floor(Number(own[ownHeaders.at] ?? 0) / 1000),
+    },
+  }
+}
+
+function short(name: string, value: string | undefined): Record<string, string> {
+  return value !== undefined && Buffer.byteLength(value) <= shortBytesMax ? { [name]: value } : {}
+}
+
+/** A message as it was read from a lane. */
+export interface ReadMessage {
+  readonly record: IncomingRecord
+  /** Its name in the lane, the same whenever it is read. */
+  readonly id: string
+  /** The name is its own for sure: no other message will ever have it. */
+  readonly isUnique: boolean
+  readonly replay?: { readonly letter: string; readonly as: 'dead' | 'expired' }
+}
+
+/** Nothing is taken for granted: other programs write to our channels too. */
+export function fromWire(message: ConsumeMessage, address: string): ReadMessage {
+  const { properties, content } = message
+  const headers = textHeaders(properties.headers ?? {})
+  const place = headers[ownHeaders.place]
+  const at = Number(headers[ownHeaders.at] ?? textSeconds(properties.timestamp))
+  const id = place ?? digestOf(message)
+  const letter = headers[ownHeaders.replay]
+  const as = headers[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
+  for (const name of Object.values(ownHeaders)) delete headers[name]
+  const read = fromBrokerHeaders(
+    {
+      headers,
+      body: content,
+      address,
+      position: place === undefined ? `${padded(at || 0)}-${id}` : positionOf(at, place),
+      publishedAt: at > 0 ? at : Date.now(),
+      ...given('contentType', properties.contentType),
+      ...given('id', properties.messageId),
+      ...given('type', properties.type),
+    },
+    cloudEvents,
+  )
+  return {
+    record: {
+      ...read,
+      ...(read.correlationId === undefined ? given('correlationId', properties.correlationId) : {}),
+    },
+    id,
+    isUnique: place !== undefined || text(properties.messageId) !== undefined,
+    ...(letter === undefined ? {} : { replay: { letter, as } }),
+  }
+}
+
+/** Sorts as it was published: by the publisher's clock, then in the order in which it published. */
+export function positionOf(at: number, place: string): string {
+  return `${padded(at)}-${place.slice(place.lastIndexOf('.') + 1).padStart(10, '0')}`
+}
+
+function padded(at: number): string {
+  return String(Math.max(0, Math.trunc(at))).padStart(13, '0')
+}
+
+/** The same message has the same digest whenever it comes; two that are alike in everything are told apart by who reads them. */
+function digestOf({ properties, content }: ConsumeMessage): string {
+  const { messageId, timestamp, type, headers = {} } = properties
+  const own = Object.entries(headers).filter(([name]) => !writtenByBroker.test(name))
+  return `~${createHash('sha256')
+    .update(JSON.stringify([messageId, timestamp, type, own]))
+    .update(content)
+    .digest('base64url')
+    .slice(0, 22)}`
+}
+
+/** Every value as text: tables, numbers, instants, bytes and nothing are possible. */
+export function textHeaders(headers: Readonly<Record<string, unknown>>): Record<string, string> {
+  const texts: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (writtenByBroker.test(name)) continue
+    const known = name.startsWith(cloudEventsTolerated)
+      ? `${cloudEvents}${name.slice(cloudEventsTolerated.length)}`
+      : name
+    texts[known] = textOf(value)
+  }
+  return texts
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value === null || value === undefined) return ''
+  if (Buffer.isBuffer(value)) return value.toString()
+  if (typeof value !== 'object') return String(value)
+  const { '!': kind, value: inner } = value as { '!'?: unknown; value?: unknown }
+  // Seconds, and CloudEvents' time has a form.
+  const isInstant = kind === 'timestamp' && Math.abs(Number(inner)) < 8e12
+  return isInstant ? new Date(Number(inner) * 1000).toISOString() : JSON.stringify(value)
+}
+
+function textSeconds(timestamp: unknown): number {
+  const seconds = Number(timestamp)
+  if (!Number.isFinite(seconds) || seconds <= 0) return 0
+  // Some clients write milliseconds where AMQP has seconds.
+  return seconds > 1e11 ? seconds : seconds * 1000
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function given<Name extends string>(name: Name, value: unknown): { [Key in Name]?: string } {
+  const known = text(value)
+  return (known === undefined ? {} : { [name]: known }) as { [Key in Name]?: string }
+}
