@@ -37,10 +37,12 @@ export async function deliverAll({ url, secret, store, signal }: GitHubOptions):
   const client = createClient({
     baseUrl: origin,
     // The first payload of a kind waits for the compilation of a schema of thousands of lines.
-    timeout: { attemptMs: 20_000, totalMs: 60_000 },
+    timeout: { attemptMs: 20_000, totalMs: 120_000 },
+    retry: { attempts: 10, baseMs: 100, capMs: 5000, budget: false },
     egress: { https: 'optional', privateNetworks: 'allow' },
   })
-  const post = (delivery: Delivery, key = secret) => send(client, pathname, delivery, key)
+  const post = (delivery: Delivery, key = secret) =>
+    send(client, pathname, delivery, { secret: key, signal })
   let sent = 0
   let again = 0
   try {
@@ -85,7 +87,12 @@ function deliveryOf(name: string, at: number, payload: unknown): Delivery {
   }
 }
 
-async function send(client: Client, path: string, delivery: Delivery, secret: string) {
+async function send(
+  client: Client,
+  path: string,
+  delivery: Delivery,
+  { secret, signal }: { secret: string; signal: AbortSignal },
+) {
   const { id, event, body: rawBody } = delivery
   const signature = sign({
     scheme: 'github',
@@ -107,5 +114,6 @@ async function send(client: Client, path: string, delivery: Delivery, secret: st
       'x-github-delivery': id,
     },
     body: rawBody,
+    signal,
   })
 }

@@ -109,7 +109,12 @@ const source = map(
         ['kind'],
       ),
     ),
-    dedupe: map({ by: choice('claims', 'bus'), window: duration, key: map(field) }),
+    dedupe: map({
+      by: choice('claims', 'bus'),
+      window: duration,
+      lease: duration,
+      key: map(field),
+    }),
     limits: map({
       body: size,
       bodyTime: duration,

@@ -111,9 +111,10 @@ function dataOf(path: string): (delivery: InboundDelivery) => unknown {
 
 function dedupeOf(config: SourceConfig['dedupe']): SourceOptions['dedupe'] {
   if (config === undefined) return undefined
-  const { by, window, key } = config
+  const { by, window, lease, key } = config
   return given({
     by,
+    leaseMs: milliseconds(lease),
     keepMs: milliseconds(window),
     key: key && ((delivery: InboundDelivery) => fieldOf(key, delivery)),
   })

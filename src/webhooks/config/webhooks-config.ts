@@ -30,6 +30,8 @@ export interface SourceConfig {
   readonly dedupe?: {
     readonly by?: 'claims' | 'bus'
     readonly window?: string
+    /** After how long the claim of a crashed process is free again. Default 60 s. */
+    readonly lease?: string
     /** Another key than the delivery's id. */
     readonly key?: FieldConfig
   }
