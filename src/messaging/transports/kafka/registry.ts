@@ -20,7 +20,7 @@ export interface KnownChannel {
 export interface Beginning {
   readonly offsets: readonly number[]
   /** Messages before that, by type, for each partition: they are none of the group's. */
-  readonly before: readonly Readonly<Record<string, number>>[]
+  readonly before: readonly (readonly (readonly [type: string, count: number])[])[]
 }
 export interface KnownGroup extends GroupTopology {
   readonly groupId: string
