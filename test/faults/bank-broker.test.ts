@@ -12,7 +12,7 @@ import { type ServiceName, serviceUrl, withService } from '../conformance/servic
 import { accounts, bankTables } from './bank-broker.ts'
 import { isFullSoak } from './effort.ts'
 
-const rounds = isFullSoak ? 100 : 8
+const rounds = isFullSoak ? 100 : 6
 const program = new URL('./bank-broker-child.ts', import.meta.url)
 const roles = ['sending', 'booking', 'booking', 'confirming'] as const
 type Role = (typeof roles)[number]
@@ -145,6 +145,7 @@ await withService('postgres', async (server) => {
           for (const account of accounts.keys()) {
             expect(ofAccount(found.booked, account), note).toEqual(ofAccount(found.sent, account))
           }
+          await takeAway(stage)
           for (const place of places) await place.drop()
         },
       )
@@ -153,6 +154,26 @@ await withService('postgres', async (server) => {
 })
 
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+
+/** What this run has made on a broker that others use, too. */
+async function takeAway({ broker, run }: Stage): Promise<void> {
+  const transport = await openTransport(broker)
+  try {
+    await transport.connect()
+    const there = await transport.inventory?.()
+    await transport.remove?.({
+      subscriptions: [],
+      groups: (there?.groups ?? [])
+        .map(({ name }) => name)
+        .filter((name) => name.startsWith(`bank.r${run}.`)),
+      channels: (there?.channels ?? [])
+        .map(({ address }) => address)
+        .filter((address) => address.startsWith(`bank.${run}.`)),
+    })
+  } finally {
+    await transport.close({ drainMs: 0 })
+  }
+}
 
 /** Kills and replaces for some rounds, then lets what is under way arrive. */
 async function play(server: string, stage: Stage, seed: number) {

@@ -41,10 +41,15 @@ export const bench: Command<CommandTable['bench'], Data> = {
       clock: context.clock,
     })
     bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
+    let isTakenAway = false
     try {
-      const data = await measure(bus as Bus, plan, context)
-      return { data, toText: () => (data.isTakenAway ? 'done, and taken away again' : 'done') }
+      const measured = await measure(bus as Bus, plan, context)
+      isTakenAway = await takeAway(bus as Bus, plan)
+      const data = { ...measured, isTakenAway }
+      return { data, toText: () => (isTakenAway ? 'done, and taken away again' : 'done') }
     } finally {
+      // Also where the measurement failed; that is then told, and not this.
+      if (!isTakenAway) await takeAway(bus as Bus, plan).catch(() => undefined)
       await bus.close({ drainMs: 0 })
     }
   },
@@ -55,7 +60,11 @@ function planOf(args: Arguments, { clock }: CommandContext): BenchPlan {
   return { name: `b${createIdSource(clock)().replaceAll('-', '')}`, seconds, size, keys }
 }
 
-async function measure(bus: Bus, plan: BenchPlan, context: CommandContext): Promise<Data> {
+async function measure(
+  bus: Bus,
+  plan: BenchPlan,
+  context: CommandContext,
+): Promise<Omit<Data, 'isTakenAway'>> {
   const { name: broker } = bus.transport
   const { name: _name, ...settings } = plan
   const meter = await createMeter(bus, plan, context)
@@ -78,7 +87,7 @@ async function measure(bus: Bus, plan: BenchPlan, context: CommandContext): Prom
   } finally {
     await meter.stop()
   }
-  return { broker, settings, latency, throughput, isTakenAway: await takeAway(bus, plan) }
+  return { broker, settings, latency, throughput }
 }
 
 async function takeAway({ transport }: Bus, { name }: BenchPlan): Promise<boolean> {
