@@ -12,6 +12,7 @@ import { type Life as ConnectionLife, createLife, sweepGroups } from './life.ts'
 import { subscribe } from './local-group.ts'
 import { placesOf } from './names.ts'
 import { createPublisher, type Publisher } from './publish.ts'
+import { createRetention } from './retention.ts'
 import type { Session } from './session.ts'
 import { settle } from './settle.ts'
 import { createStats } from './stats.ts'
@@ -179,6 +180,7 @@ async function openBroker({ options, errorListeners }: Life): Promise<Opened> {
     features: featuresOf(wire),
     state,
     members: createDocuments(wire, acks, places.memberStream),
+    dead: createDocuments(wire, acks, places.deadStream),
     definitions: createDefinitions(state, places),
     leaseMs: Math.min(leaseMsMax, options.leaseMs ?? leaseMsMax),
     replicas: place.replicas,
@@ -218,6 +220,7 @@ async function openBroker({ options, errorListeners }: Life): Promise<Opened> {
 /** What has to be done again and again, whoever does it. Returns the way to stop it. */
 function startUpkeep(session: Session, clock: Clock, life: ConnectionLife): () => Promise<void> {
   const trimming = createTrimming(session)
+  const retention = createRetention(session)
   let isOver = false
   let timer: TimerHandle | undefined
   let running: Promise<void> = Promise.resolve()
@@ -230,6 +233,7 @@ function startUpkeep(session: Session, clock: Clock, life: ConnectionLife): () =
     const groups = await session.definitions.groups()
     await sweepGroups(session, groups)
     await trimming.round(groups)
+    await retention(groups)
   }
   const arm = () => {
     if (isOver) return

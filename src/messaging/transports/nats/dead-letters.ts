@@ -2,7 +2,7 @@ import { TreatyError } from '../../../core/errors.ts'
 import { toBrokerHeaders } from '../../lanes/broker-headers.ts'
 import type { DeadFilter, DeadLetter, DeadLetterStore, OutgoingRecord } from '../../transport.ts'
 import type { ChannelDocument } from './definitions.ts'
-import { channelMissing, isApiError, isConflict, jsCode } from './errors.ts'
+import { channelMissing, isConflict } from './errors.ts'
 import {
   deadPlaceOf,
   filterSubject,
@@ -20,13 +20,12 @@ import { type DeadPlace, messageSubject } from './names.ts'
 import { laneNameOf, type Publisher } from './publish.ts'
 import { countFrom, readNext, scan } from './reads.ts'
 import { letterHeader } from './records.ts'
+import { refusedRetentionMs } from './retention.ts'
 import type { Session } from './session.ts'
 import type { Stored } from './stored.ts'
 import { headerBlock } from './wire-headers.ts'
 
 const pageMax = 1000
-/** Letters without a consumer have no contract that says how long they are kept. */
-const refusedRetentionMs = 30 * 86_400_000
 
 /** Dead letters in a stream of their own, listed in the order in which they died. */
 export function createDeadLetters(session: Session, publisher: Publisher): DeadLetterStore {
@@ -46,7 +45,7 @@ export function createDeadLetters(session: Session, publisher: Publisher): DeadL
       if (stored === undefined) return false
       const letter = summaryOf(stored)
       if (letter.blocked !== undefined) await ask(session, letter, 'discard')
-      const isGone = await removeLetter(session, letter.seq)
+      const isGone = await session.dead.remove(letter.seq)
       if (isGone && letter.consumer === null) await countRefused(session, letter.event, 1)
       if (isGone && letter.group !== null) wire.publish(places.call(letter.group), new Uint8Array())
       return isGone
@@ -106,21 +105,9 @@ function find({ wire, places }: Session, id: string): Promise<Stored | undefined
   return readNext(wire, places.deadStream, { filter: places.deadFilter({ id }), from: 1 })
 }
 
-/** False: somebody else took it. */
-async function removeLetter({ wire, places }: Session, seq: number): Promise<boolean> {
-  try {
-    await wire.api(`STREAM.MSG.DELETE.${places.deadStream}`, { seq, no_erase: true })
-    return true
-  } catch (error) {
-    const gone = [jsCode.messageNotFound, jsCode.sequenceNotFound, jsCode.noMessageFound]
-    if (isApiError(error, ...gone)) return false
-    throw error
-  }
-}
-
 /** Removes every letter of that name: its replay was met in the lane. */
-export async function removeLetterById({ wire, places }: Session, id: string): Promise<void> {
-  await wire.api(`STREAM.PURGE.${places.deadStream}`, { filter: places.deadFilter({ id }) })
+export async function removeLetterById({ dead, places }: Session, id: string): Promise<void> {
+  await dead.purge(places.deadFilter({ id }))
 }
 
 /** Keeps a letter of a lane's message. Again: it is the same letter. */
@@ -212,7 +199,7 @@ async function replay(session: Session, publisher: Publisher, id: string): Promi
   if (group !== null) await requireGroup(session, group, id)
   if (letter.blocked !== undefined && group !== null) {
     await ask(session, letter, 'replay')
-    const isGone = await removeLetter(session, letter.seq)
+    const isGone = await session.dead.remove(letter.seq)
     session.wire.publish(session.places.call(group), new Uint8Array())
     return isGone
   }
@@ -222,10 +209,10 @@ async function replay(session: Session, publisher: Publisher, id: string): Promi
   if (group === null) {
     const [result] = await publisher.publish([record])
     if (result !== undefined && 'error' in result) throw result.error
-    return removeLetter(session, letter.seq)
+    return session.dead.remove(letter.seq)
   }
   await publishTo(session, channel, { record, group, letter: id })
-  return removeLetter(session, letter.seq)
+  return session.dead.remove(letter.seq)
 }
 
 /** To the tail of its lane, for its group alone. The letter's name travels along: whoever meets the message removes the letter. */

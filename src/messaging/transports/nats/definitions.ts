@@ -47,6 +47,8 @@ export interface Definitions {
   group(name: string): Promise<GroupDocument | undefined>
   channels(): Promise<ChannelDocument[]>
   groups(): Promise<GroupDocument[]>
+  /** Addresses that were asked for here. */
+  known(): readonly string[]
   /** The channel is known no more here; the next question goes to the broker. */
   forget(address: string): void
 }
@@ -108,6 +110,7 @@ export function createDefinitions(documents: Documents, places: Places): Definit
       (await documents.all<GroupDocument>(places.all('group')))
         .map(({ value }) => value)
         .sort((one, two) => (one.name < two.name ? -1 : 1)),
+    known: () => [...known.keys()],
     forget: (address) => void known.delete(address),
   }
 }

@@ -96,26 +96,27 @@ function passedAfter(
   line: readonly EntryTag[],
   low: number,
 ): Pick<LaneState, 'passed' | 'replays'> {
-  const passed = { ...before.passed }
-  const replays = { ...before.replays }
+  // Maps, because types are other people's words: `constructor` may be one.
+  const passed = new Map(Object.entries(before.passed))
+  const replays = new Map(Object.entries(before.replays))
   for (const { seq, type, kind } of line) {
     if (seq > low) break
     const sums = kind === 'normal' ? passed : kind === 'replay' ? replays : undefined
     if (sums === undefined) continue
     const name = countedType(sums, type)
-    sums[name] = (sums[name] ?? 0) + 1
+    sums.set(name, (sums.get(name) ?? 0) + 1)
   }
-  return { passed, replays }
+  return { passed: Object.fromEntries(passed), replays: Object.fromEntries(replays) }
 }
 
 type Counter = keyof SettledCounts
 
 function countsAfter(before: LaneState['counts'], write: LaneWrite): LaneState['counts'] {
-  const counts: Record<string, SettledCounts> = { ...before }
+  const counts = new Map(Object.entries(before))
   const add = (entry: LaneEntry, counter: Counter, amount: number) => {
     const type = countedType(counts, tagOf(entry).type)
-    const row = counts[type] ?? noCounts
-    counts[type] = { ...row, [counter]: row[counter] + amount }
+    const row: SettledCounts = counts.get(type) ?? noCounts
+    counts.set(type, { ...row, [counter]: row[counter] + amount })
   }
   for (const { entry, as } of write.ended) {
     if (as !== 'foreign' && as !== 'discarded') add(entry, as, 1)
@@ -124,7 +125,7 @@ function countsAfter(before: LaneState['counts'], write: LaneWrite): LaneState['
     const change = changeOf[why]
     if (change !== undefined) add(entry, ...change)
   }
-  return counts
+  return Object.fromEntries(counts)
 }
 
 const changeOf: Partial<Record<KeptEntry['why'], readonly [Counter, number]>> = {

@@ -67,7 +67,7 @@ describe('the state of a lane', () => {
   })
 
   it('counts types beyond a bound as one', () => {
-    const counts = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`t${at}`, 1]))
+    const counts = new Map(Array.from({ length: 300 }, (_, at) => [`t${at}`, 1]))
     expect(countedType(counts, 't7')).toBe('t7')
     expect(countedType(counts, 'new')).toBe(otherTypes)
   })

@@ -73,8 +73,8 @@ const typesMax = 300
 export const otherTypes = '(other)'
 
 /** The name under which a type is counted. */
-export function countedType(counts: PerType<unknown>, type: string): string {
-  return type in counts || Object.keys(counts).length < typesMax ? type : otherTypes
+export function countedType(counts: ReadonlyMap<string, unknown>, type: string): string {
+  return counts.has(type) || counts.size < typesMax ? type : otherTypes
 }
 
 export function newLane(after: number, before: PerType<number>): LaneState {

@@ -28,23 +28,26 @@ export async function publishedThrough(
   at: { readonly after: number; readonly last: number },
 ): Promise<PublishedByLane> {
   const { value: ledger } = await readLedger(session, channel.address)
-  const sums: Record<string, Record<string, number>> = {}
+  const sums = new Map<string, Map<string, number>>()
   const throughs = lanesOf(channel).map((lane) => {
     const known = ledger.lanes[lane]
-    sums[lane] = { ...known?.published }
+    sums.set(lane, new Map(Object.entries(known?.published ?? {})))
     return known?.through ?? 0
   })
   const from = Math.min(at.after, ...throughs) + 1
   const to = Math.max(at.after, ...throughs)
-  if (from > Math.min(to, at.last)) return sums
+  if (from > Math.min(to, at.last)) return asObject(sums)
   await scanMessages(session, channel, { from, to }, ({ seq, lane, type }) => {
     const through = ledger.lanes[lane]?.through ?? 0
-    const sum = sums[lane]
-    if (sum === undefined) return
-    if (seq > through && seq <= at.after) sum[type] = (sum[type] ?? 0) + 1
-    else if (seq > at.after && seq <= through) sum[type] = (sum[type] ?? 0) - 1
+    const sum = sums.get(lane)
+    if (seq > through && seq <= at.after) sum?.set(type, (sum.get(type) ?? 0) + 1)
+    else if (seq > at.after && seq <= through) sum?.set(type, (sum.get(type) ?? 0) - 1)
   })
-  return sums
+  return asObject(sums)
+}
+
+function asObject(sums: ReadonlyMap<string, ReadonlyMap<string, number>>): PublishedByLane {
+  return Object.fromEntries([...sums].map(([lane, types]) => [lane, Object.fromEntries(types)]))
 }
 
 /** Every message of a channel between two places, but replays and what still waits for its time. */

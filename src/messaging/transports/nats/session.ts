@@ -19,6 +19,7 @@ export interface Session {
   readonly state: Documents
   /** Who is alive. */
   readonly members: Documents
+  readonly dead: Documents
   readonly definitions: Definitions
   /** Milliseconds after which a silent replica's lanes are taken over. */
   readonly leaseMs: number

@@ -15,7 +15,7 @@ import {
 } from './lane-state.ts'
 import { laneName, openOwnedLane } from './owned-lane.ts'
 import type { Session } from './session.ts'
-import { obeyRequests } from './unblocking.ts'
+import { createUnblocking, type Unblocking } from './unblocking.ts'
 
 export interface SharingOptions {
   readonly session: Session
@@ -50,23 +50,26 @@ export function startSharing(options: SharingOptions): Sharing {
 class Participation implements Sharing {
   readonly #options: SharingOptions
   readonly #places = new Map<string, Place>()
+  readonly #unblocking: Unblocking
   /** Lanes that are on their way back. */
   readonly #draining = new Map<string, Promise<void>>()
   /** Our name among the replicas: new with each life, because a name that was struck off must not come back. */
   #id = ''
   #seq = 0
-  /** Server's time of our last heartbeat, and when it was sent. */
-  #beat: { readonly timeNs: bigint; readonly sentAt: number } | undefined
+  /** Server's time of our last heartbeat, and when we knew of it. */
+  #beat: { readonly timeNs: bigint; readonly knownAt: number } | undefined
   #wanted = false
   #isJoined = false
   #timer: TimerHandle | undefined
   #turn: Promise<void> | undefined
   #isCalled = false
   #beatAt = Number.NEGATIVE_INFINITY
+  #answeredAt = 0
   #unsubscribe: (() => void) | undefined
 
   constructor(options: SharingOptions) {
     this.#options = options
+    this.#unblocking = createUnblocking({ ...options, group: options.document })
     for (const channel of options.channels) {
       for (const lane of lanesOf(channel)) {
         this.#places.set(laneName(channel.address, lane), { channel, lane })
@@ -156,7 +159,9 @@ class Participation implements Sharing {
   async #run(): Promise<void> {
     this.#isCalled = false
     try {
+      // Whoever drains still lives: its handlers' work must not be given to others.
       if (this.#wanted) await this.#round()
+      else if (this.#id !== '' && this.#options.owned.size > 0) await this.#heartbeat()
     } catch (error) {
       this.#report(error)
     }
@@ -165,7 +170,7 @@ class Participation implements Sharing {
   }
 
   async #round(): Promise<void> {
-    const { session, owned, lanes, document } = this.#options
+    const { session, owned, document } = this.#options
     if (!session.wire.isUp) return
     // A call of others asks for a look, not for another heartbeat.
     const sinceMs = session.clock.monotonic() - this.#beatAt
@@ -180,8 +185,7 @@ class Participation implements Sharing {
     if (kept > quota) this.#giveSome(kept - quota)
     else if (kept < quota) await this.#claim(states, members, quota - kept)
     this.#isJoined = true
-    if (document.deadLetter.onDead === 'block')
-      await obeyRequests(session, document, { owned, lanes })
+    if (document.deadLetter.onDead === 'block') await this.#unblocking.round()
   }
 
   /** Says that we live. A name that was struck off is never used again: all lanes go, and we come back as somebody else. */
@@ -209,6 +213,7 @@ class Participation implements Sharing {
     }
     this.#seq = written
     this.#beatAt = sentAt
+    this.#answeredAt = session.clock.monotonic()
     answered()
     if (isNew) this.#callOthers()
     lanes.wake()
@@ -239,10 +244,11 @@ class Participation implements Sharing {
     const found = await session.members.all<MemberDocument>(session.places.members(document.name))
     const mine = found.find(({ value }) => value.id === this.#id)
     if (mine !== undefined && mine.seq === this.#seq) {
-      this.#beat = { timeNs: mine.timeNs, sentAt: this.#beatAt }
+      this.#beat = { timeNs: mine.timeNs, knownAt: this.#answeredAt }
     }
     if (this.#beat === undefined) return [this.#id]
-    const elapsedMs = session.clock.monotonic() - this.#beat.sentAt
+    // Rather too little: a slow answer must not make others look silent.
+    const elapsedMs = session.clock.monotonic() - this.#beat.knownAt
     const nowMs = Number(this.#beat.timeNs / 1_000_000n) + elapsedMs
     const live = [this.#id]
     for (const { seq, timeNs, value } of found) {
@@ -319,7 +325,12 @@ class Participation implements Sharing {
       found === undefined ? firstState(document, channel, lane) : fromDocument(found.value)
     const state: LaneState = { ...before, owner: this.#id, epoch: before.epoch + 1 }
     const seq = await session.state.write(subject, toDocument(state), found?.seq ?? 0)
-    if (seq === 'conflict' || this.#id === '' || !this.#wanted) return
+    if (seq === 'conflict' || this.#id !== state.owner) return
+    if (!this.#wanted) {
+      // We left meanwhile: as if we had never come.
+      await session.state.write(subject, toDocument(before), seq)
+      return
+    }
     const suspectThrough = before.owner === null ? 0 : before.startsThrough
     const claimed = { state, seq }
     const opened = openOwnedLane({

@@ -2,7 +2,7 @@ import type { CountRow, TransportStats } from '../../transport.ts'
 import { lettersBySubject } from './dead-letters.ts'
 import { type ChannelDocument, type GroupDocument, lanesOf } from './definitions.ts'
 import { fromDocument, type LaneDocument, type LaneState, newLane } from './lane-state.ts'
-import { scanMessages } from './ledger.ts'
+import { readLedger, scanMessages } from './ledger.ts'
 import { channelSubject, foreignLane, laneFilter, messageSubject, placeOf } from './names.ts'
 import { laneName } from './owned-lane.ts'
 import { countFrom } from './reads.ts'
@@ -13,6 +13,9 @@ type Row = { -readonly [Column in keyof CountRow]: CountRow[Column] }
 type Gauges = { -readonly [Column in keyof GroupStats]: GroupStats[Column] }
 type GroupStats = TransportStats['groups'][number]
 
+/** Stands for the group of a channel that nobody reads. */
+const nobody = ''
+
 /** One lane as one group has it. */
 interface LaneView {
   readonly group: GroupDocument
@@ -20,17 +23,17 @@ interface LaneView {
   readonly lane: string
   readonly state: LaneState
   /** Messages of the lane behind `low`, by type: those for everybody, and replays for this group. */
-  readonly pending: Readonly<Record<string, number>>
-  readonly replays: Readonly<Record<string, number>>
+  readonly pending: ReadonlyMap<string, number>
+  readonly replays: ReadonlyMap<string, number>
   readonly oldestAt: number | undefined
 }
 
 /** What a channel holds now. */
 interface ChannelView {
   readonly channel: ChannelDocument
-  /** How many messages of each type every lane holds. */
-  readonly types: ReadonlyMap<string, Readonly<Record<string, number>>>
-  readonly scheduled: Readonly<Record<string, number>>
+  /** The types that every lane holds. */
+  readonly types: ReadonlyMap<string, ReadonlySet<string>>
+  readonly scheduled: ReadonlyMap<string, number>
 }
 
 /** The ledger: what lanes have settled is in their states, what waits is counted by the server. */
@@ -50,8 +53,13 @@ export function createStats(session: Session): () => Promise<TransportStats> {
         view,
       ]),
     )
+    const unread = await Promise.all(
+      channels
+        .filter(({ address }) => readersOf(groups, address).length === 0)
+        .map((channel) => unreadGroup(session, channel)),
+    )
     const lanes = await Promise.all(
-      groups.flatMap((group) =>
+      [...groups, ...unread].flatMap((group) =>
         group.subscriptions.flatMap(({ address }) => {
           const view = views.get(address)
           if (view === undefined) return []
@@ -64,22 +72,53 @@ export function createStats(session: Session): () => Promise<TransportStats> {
     const rows = countRows(groups, views, lanes)
     for (const { place, count } of refused.values()) addRefused(rows, place.event, count)
     for (const { value } of discarded) addRefused(rows, value.event, value.discarded)
-    return { counts: [...rows.values()], groups: groupGauges(session, groups, views, lanes) }
+    return {
+      counts: [...rows.values()].sort(byName),
+      groups: groupGauges(session, groups, views, lanes),
+    }
+  }
+}
+
+function byName(one: Row, two: Row): number {
+  if (one.event !== two.event) return one.event < two.event ? -1 : 1
+  return (one.consumer ?? '') < (two.consumer ?? '') ? -1 : 1
+}
+
+function readersOf(groups: readonly GroupDocument[], address: string): GroupDocument[] {
+  return groups.filter(({ subscriptions }) =>
+    subscriptions.some((subscription) => subscription.address === address),
+  )
+}
+
+/** Nobody counts what goes through such a channel but the ledger. */
+async function unreadGroup(session: Session, channel: ChannelDocument): Promise<GroupDocument> {
+  const { address } = channel
+  const { value } = await readLedger(session, address)
+  const before = Object.fromEntries(
+    Object.entries(value.lanes).map(([lane, { published }]) => [lane, published]),
+  )
+  const after = Math.max(0, ...Object.values(value.lanes).map(({ through }) => through))
+  const deadLetter = { address: '', retentionMs: 0, onDead: 'next', onExpired: 'drop' } as const
+  return {
+    name: nobody,
+    consumer: nobody,
+    subscriptions: [{ address, types: '*', after, before }],
+    start: 'earliest',
+    deadLetter,
+    deliveriesMax: 0,
   }
 }
 
 async function viewChannel(session: Session, channel: ChannelDocument): Promise<ChannelView> {
   const filter = `${channelSubject(channel.address)}.>`
   const info = await streamInfo(session.wire, channel.stream, filter)
-  const types = new Map<string, Record<string, number>>()
-  const scheduled: Record<string, number> = {}
+  const types = new Map<string, Set<string>>()
+  const scheduled = new Map<string, number>()
   for (const [subject, count] of Object.entries(info?.state.subjects ?? {})) {
-    const { lane, type, group, isScheduled } = placeOf(channel.address, subject)
+    const { lane, type, isScheduled } = placeOf(channel.address, subject)
     if (type === undefined) continue
-    const held = types.get(lane) ?? {}
-    types.set(lane, held)
-    if (isScheduled === true) scheduled[type] = (scheduled[type] ?? 0) + count
-    else held[type] = (held[type] ?? 0) + (group === undefined ? count : 0)
+    if (isScheduled === true) scheduled.set(type, (scheduled.get(type) ?? 0) + count)
+    else types.set(lane, (types.get(lane) ?? new Set()).add(type))
   }
   return { channel, types, scheduled }
 }
@@ -104,24 +143,25 @@ async function viewLane(
       : fromDocument(document)
   const from = state.low + 1
   const all = await countFrom(session.wire, stream, { filter: laneFilter(address, lane), from })
-  const pending: Record<string, number> = {}
-  const replays: Record<string, number> = {}
+  const pending = new Map<string, number>()
+  const replays = new Map<string, number>()
   if (all.count > 0 && lane === foreignLane) {
     await scanMessages(session, channel, { from, to: Number.MAX_SAFE_INTEGER }, (message) => {
-      if (message.lane === foreignLane) pending[message.type] = (pending[message.type] ?? 0) + 1
+      const { type } = message
+      if (message.lane === foreignLane) pending.set(type, (pending.get(type) ?? 0) + 1)
     })
   } else if (all.count > 0) {
-    const ask = async (sums: Record<string, number>, type: string, only?: string) => {
+    const ask = async (sums: Map<string, number>, type: string, only?: string) => {
       const filter = messageSubject(address, {
         lane,
         type,
         ...(only === undefined ? {} : { group: only }),
       })
       const { count } = await countFrom(session.wire, stream, { filter, from })
-      if (count > 0) sums[type] = count
+      if (count > 0) sums.set(type, count)
     }
     await Promise.all(
-      Object.keys(view.types.get(lane) ?? {}).flatMap((type) => [
+      [...(view.types.get(lane) ?? [])].flatMap((type) => [
         ask(pending, type),
         ask(replays, type, group.name),
       ]),
@@ -160,26 +200,11 @@ function countRows(
   lanes: readonly LaneView[],
 ): Map<string, Row> {
   const rows = new Map<string, Row>()
-  const counted = new Set<string>()
-  for (const view of lanes) {
-    addLane(rows, view)
-    const name = laneName(view.channel.address, view.lane)
-    // Every group has read the same lane: one of them tells how much was published.
-    if (counted.has(name)) continue
-    counted.add(name)
-    for (const sums of [view.state.passed, view.pending]) {
-      for (const [type, count] of Object.entries(sums)) rowOf(rows, type, null).published += count
-    }
-  }
-  for (const { channel, scheduled, types } of views.values()) {
-    const readers = groups.filter(({ subscriptions }) =>
-      subscriptions.some(({ address }) => address === channel.address),
-    )
-    // Nobody reads it, so nothing was ever taken out of it.
-    for (const held of readers.length === 0 ? types.values() : []) {
-      for (const [type, count] of Object.entries(held)) rowOf(rows, type, null).published += count
-    }
-    for (const [type, count] of Object.entries(scheduled)) {
+  for (const view of lanes) if (view.group.name !== nobody) addLane(rows, view)
+  for (const [type, count] of publishedIn(lanes)) rowOf(rows, type, null).published += count
+  for (const { channel, scheduled } of views.values()) {
+    const readers = readersOf(groups, channel.address)
+    for (const [type, count] of scheduled) {
       rowOf(rows, type, null).published += count
       for (const { consumer } of readers) rowOf(rows, type, consumer).waiting += count
     }
@@ -189,6 +214,22 @@ function countRows(
     row.deliveries = row.handled + row.skipped + row.dead + row.expired + row.waiting
   }
   return rows
+}
+
+/** How much was published of each type. Every group has read the same lanes: the one that knows the most of each is right. */
+function publishedIn(lanes: readonly LaneView[]): Map<string, number> {
+  const most = new Map<string, { readonly type: string; readonly count: number }>()
+  for (const { channel, lane, state, pending } of lanes) {
+    const passed = new Map(Object.entries(state.passed))
+    for (const type of new Set([...passed.keys(), ...pending.keys()])) {
+      const count = (passed.get(type) ?? 0) + (pending.get(type) ?? 0)
+      const name = `${laneName(channel.address, lane)} ${type}`
+      if (count > (most.get(name)?.count ?? 0)) most.set(name, { type, count })
+    }
+  }
+  const sums = new Map<string, number>()
+  for (const { type, count } of most.values()) sums.set(type, (sums.get(type) ?? 0) + count)
+  return sums
 }
 
 /** What one lane adds to the rows of its consumer. */
@@ -203,9 +244,9 @@ function addLane(rows: Map<string, Row>, view: LaneView): void {
     sums.dead += counts.dead
     sums.expired += counts.expired
   }
-  for (const [type, count] of Object.entries(pending)) row(type).waiting += count
+  for (const [type, count] of pending) row(type).waiting += count
   // A replay takes its message back from the dead.
-  for (const [type, count] of Object.entries(replays)) {
+  for (const [type, count] of replays) {
     row(type).waiting += count
     row(type).dead -= count
   }
@@ -233,9 +274,7 @@ function groupGauges(
       oldestAgeMs: null,
     }
     for (const { address } of group.subscriptions) {
-      for (const count of Object.values(views.get(address)?.scheduled ?? {}))
-        gauges.delayed += count
-    }
+      for (const count of views.get(address)?.scheduled.values() ?? []) gauges.delayed += count
     for (const view of lanes) if (view.group === group) addGauges(session, gauges, view, now)
     return gauges
   })
@@ -243,8 +282,8 @@ function groupGauges(
 
 function addGauges(session: Session, gauges: Gauges, view: LaneView, now: number): void {
   const { state, pending, replays, oldestAt } = view
-  const sum = (counts: Readonly<Record<string, number>>) =>
-    Object.values(counts).reduce((total, count) => total + count, 0)
+  const sum = (counts: ReadonlyMap<string, number>) =>
+    [...counts.values()].reduce((total, count) => total + count, 0)
   const done = state.done.filter(({ kind }) => kind !== 'foreign').length
   const blockedForGood = state.kept.filter((each) => each.state.blocked === true).length
   const waiting = Math.max(0, sum(pending) + sum(replays) - done - blockedForGood)

@@ -1,7 +1,7 @@
 import type { ChannelDocument, GroupDocument, LedgerDocument } from './definitions.ts'
 import { lanesOf } from './definitions.ts'
 import { fromDocument, type LaneDocument, type LaneState } from './lane-state.ts'
-import { readLedger } from './ledger.ts'
+import { publishedThrough, readLedger } from './ledger.ts'
 import { channelSubject, laneFilter } from './names.ts'
 import { laneName } from './owned-lane.ts'
 import { countFrom, readNext } from './reads.ts'
@@ -26,17 +26,17 @@ export function createTrimming(session: Session): Trimming {
   const ripe = new Map<string, number>()
   return {
     async round(groups) {
-      const mine = new Set<string>()
+      const known = new Set(session.definitions.known())
       for (const { channels } of session.groups.values()) {
-        for (const { address } of channels) mine.add(address)
+        for (const { address } of channels) known.add(address)
       }
-      for (const address of mine) {
+      for (const address of known) {
         const channel = await session.definitions.channel(address)
         if (channel === undefined || channel.isBorrowed === true) continue
         const readers = groups.filter(({ subscriptions }) =>
           subscriptions.some((each) => each.address === address),
         )
-        if (!isOurs(session, channel, readers)) continue
+        if (readers.length > 0 && !isOurs(session, channel, readers)) continue
         const floor = await findFloor(session, channel, readers)
         const before = ripe.get(address)
         if (floor === undefined) ripe.delete(address)
@@ -67,6 +67,43 @@ async function findFloor(
   const { address, stream } = channel
   const info = await streamInfo(session.wire, stream)
   if (info === undefined || info.state.messages < worthwhile) return undefined
+  const kept = (await oldestKept(session, channel, info)) - 1
+  const place =
+    readers.length === 0
+      ? await placeWithoutReaders(session, channel, Math.min(kept, info.state.last_seq))
+      : await placeOfReaders(session, channel, { readers, last: info.state.last_seq })
+  if (place === undefined) return undefined
+  const ledger = await readLedger(session, address)
+  const next: LedgerDocument = { lanes: place.lanes }
+  const subject = session.places.ledger(address)
+  if ((await session.state.write(subject, next, ledger.seq)) === 'conflict') return undefined
+  return Math.min(place.floor, kept)
+}
+
+interface Place {
+  readonly floor: number
+  readonly lanes: LedgerDocument['lanes']
+}
+
+async function placeWithoutReaders(
+  session: Session,
+  channel: ChannelDocument,
+  floor: number,
+): Promise<Place> {
+  const published = await publishedThrough(session, channel, { after: floor, last: floor })
+  const lanes = Object.fromEntries(
+    lanesOf(channel).map((lane) => [lane, { through: floor, published: published[lane] ?? {} }]),
+  )
+  return { floor, lanes }
+}
+
+async function placeOfReaders(
+  session: Session,
+  channel: ChannelDocument,
+  at: { readonly readers: readonly GroupDocument[]; readonly last: number },
+): Promise<Place | undefined> {
+  const { readers } = at
+  const { address, stream } = channel
   const states = await Promise.all(
     readers.map(async ({ name }) => {
       const found = await session.state.all<LaneDocument>(session.places.lane(name, address, '*'))
@@ -74,7 +111,7 @@ async function findFloor(
     }),
   )
   const lanes: Record<string, LedgerDocument['lanes'][string]> = {}
-  let floor = info.state.last_seq
+  let floor = at.last
   for (const lane of lanesOf(channel)) {
     const lowest = lowestOf(readers, states, (name) => session.places.lane(name, address, lane))
     // A lane that nobody has owned yet needs all there is.
@@ -88,15 +125,7 @@ async function findFloor(
     // Without anything behind its place a lane holds nothing up.
     if (waits.count > 0) floor = Math.min(floor, lowest.low)
   }
-  const kept = await oldestKept(session, channel, info)
-  const ledger = await readLedger(session, address)
-  const next: LedgerDocument = { lanes }
-  if (
-    (await session.state.write(session.places.ledger(address), next, ledger.seq)) === 'conflict'
-  ) {
-    return undefined
-  }
-  return Math.min(floor, kept - 1)
+  return { floor, lanes }
 }
 
 function lowestOf(

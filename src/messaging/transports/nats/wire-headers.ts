@@ -54,14 +54,14 @@ export function readHeaders(
 ): Record<string, string> {
   const list = [...lines].filter(([name]) => !serversOwn.test(name))
   const isOurs = list.some(([name]) => name === 'treaty-id' || name === 'treaty-letter')
-  const headers: Record<string, string> = {}
+  const headers = new Map<string, string>()
   for (const [name, value] of list) {
     const isEncoded = isOurs || /^ce-/i.test(name)
     // Other people's libraries write names in the case that they like.
     const known = isOurs ? decodePercent(name) : lowerWhereKnown(name)
-    headers[known] ??= isEncoded ? decodePercent(value) : value
+    if (!headers.has(known)) headers.set(known, isEncoded ? decodePercent(value) : value)
   }
-  return headers
+  return Object.fromEntries(headers)
 }
 
 function lowerWhereKnown(name: string): string {
