@@ -274,7 +274,10 @@ function groupGauges(
       oldestAgeMs: null,
     }
     for (const { address } of group.subscriptions) {
-      for (const count of views.get(address)?.scheduled.values() ?? []) gauges.delayed += count
+      for (const count of views.get(address)?.scheduled.values() ?? []) {
+        gauges.delayed += count
+      }
+    }
     for (const view of lanes) if (view.group === group) addGauges(session, gauges, view, now)
     return gauges
   })
