@@ -200,17 +200,30 @@ function tellLimiter(
   context: AttemptContext,
   limiter: RateLimitPolicy,
 ): void {
-  const now = new Date(context.clock.now())
   const { status } = response
   if (status === 429 || (status === 503 && response.headers['retry-after'] !== undefined)) {
-    const waitMs = waitAskedFor(response, now, context.hints)
+    const waitMs = waitAskedFor(response, new Date(context.clock.now()), context.hints)
     if (waitMs !== undefined) {
       limiter.pause(waitMs)
       return
     }
   }
+  if (!speaksOfLimit(response.headers, context.hints)) return
+  const now = new Date(context.clock.now())
   const state = parseRateLimit(response.headers, now, context.hints)
   if (state) limiter.adapt(state)
+}
+
+/** A quick look, because most answers do not: reading them all would be a tenth of a call. */
+function speaksOfLimit(
+  headers: Readonly<Record<string, string>>,
+  hints: RateLimitHints | undefined,
+): boolean {
+  if (hints?.remainingHeader !== undefined || hints?.resetHeader !== undefined) return true
+  for (const name in headers) {
+    if (name.includes('ratelimit') || name.includes('rate-limit')) return true
+  }
+  return false
 }
 
 /** @throws EGRESS_DENIED before anything is done */
