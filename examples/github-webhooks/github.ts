@@ -63,6 +63,7 @@ export async function deliverAll({ url, secret, store, signal }: GitHubOptions):
       )
     }
     if (sent === 0) return `${done.size} GitHub webhooks were sent before; nothing to do`
+    if (signal.aborted) return `${sent} GitHub webhooks sent; the rest at the next start`
     const forged = deliveryOf('push', -1, { forged: true })
     const refused = await post(forged, 'a guess').then(
       () => 'taken',

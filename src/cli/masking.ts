@@ -46,7 +46,8 @@ export function createMasker(): Masker {
     addPlainSecrets(text) {
       for (const [url] of text.matchAll(urlPattern)) addPassword(url)
       for (const [, value = ''] of text.matchAll(namedSecretPattern)) {
-        if (!value.startsWith('secret:')) add(value)
+        // In a list the reference itself looks like a key and its value.
+        if (!/^(?:secret:|\/\/(?:env|file|store)\/)/.test(value)) add(value)
       }
     },
     reveal(text, environment) {

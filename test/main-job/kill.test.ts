@@ -89,7 +89,7 @@ describe('the main job', { timeout: 300_000 }, () => {
         if (kill(job.pidOf(service))) kills.set(service, (kills.get(service) ?? 0) + 1)
       }
     }
-    const stats = await job.until(isComplete, 'every project completes', 100_000)
+    const stats = await job.until(isComplete, 'every project completes', 160_000)
     expect([...kills].filter(([, count]) => count === 0)).toEqual([])
     expect(published(stats)).toEqual(expected)
     expect(Object.values(stats.byEvent).filter((row) => !isBalanced(row))).toEqual([])
@@ -133,7 +133,7 @@ describe('the main job', { timeout: 300_000 }, () => {
     expect(pids.filter(isRunning)).toEqual([])
 
     job = await startMainJob(file)
-    const stats = await job.until(isComplete, 'every project completes', 100_000)
+    const stats = await job.until(isComplete, 'every project completes', 160_000)
     expect(published(stats)).toEqual(expected)
     expect(await job.end('SIGINT')).toBe(0)
   })
