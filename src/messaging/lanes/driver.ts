@@ -131,6 +131,11 @@ export interface LaneGroupOptions {
   readonly window?: number
   /** All messages that a lane holds, the delayed and the waiting ones too. Default 4096. */
   readonly windowMax?: number
+  /**
+   * The driver never asks for `view`: what has ended is forgotten as soon as that is written, also behind a message that waits for
+   * long. Default false.
+   */
+  readonly withoutViews?: boolean
   /** Bytes that a lane holds. Default 16 MiB. */
   readonly windowBytes?: number
   /** Pause between two writes of a lane, in milliseconds, so that more settlements share one. Default 0. */

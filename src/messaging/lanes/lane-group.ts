@@ -17,7 +17,12 @@ import { Solo } from './solo.ts'
 import { Writer } from './writer.ts'
 
 const lost: SettleResult = { ok: false, reason: 'lost' }
-const limitsDefault: LaneLimits = { window: 256, windowMax: 4096, windowBytes: 16_777_216 }
+const limitsDefault: LaneLimits = {
+  window: 256,
+  windowMax: 4096,
+  windowBytes: 16_777_216,
+  withoutViews: false,
+}
 
 /** The core of every transport whose lanes are logs with one fenced owner; {@link LaneGroup} says what it does. */
 export function createLaneGroup(options: LaneGroupOptions): LaneGroup {
@@ -42,8 +47,8 @@ class Group implements LaneGroup {
 
   constructor(options: LaneGroupOptions) {
     this.#options = options
-    const { window, windowMax, windowBytes } = { ...limitsDefault, ...options }
-    this.#limits = { window, windowMax, windowBytes }
+    const { window, windowMax, windowBytes, withoutViews } = { ...limitsDefault, ...options }
+    this.#limits = { window, windowMax, windowBytes, withoutViews }
     this.#solo = new Solo(options.clock, () => this.#pump())
     this.#writer = new Writer({
       ...options,

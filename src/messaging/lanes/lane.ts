@@ -100,6 +100,8 @@ export function stateOf(node: Node): EntryState {
 export interface LaneLimits {
   readonly window: number
   readonly windowMax: number
+  /** What has ended need not be kept for a view. */
+  readonly withoutViews: boolean
   readonly windowBytes: number
 }
 
@@ -284,10 +286,25 @@ export class Lane {
       this.#byId.delete(node.entry.id)
       this.#first += 1
     }
+    if (this.#limits.withoutViews) this.#forgetEnded()
     if (this.#first > 256 && this.#first * 2 > this.#nodes.length) {
       this.#nodes = this.#nodes.slice(this.#first)
       this.#first = 0
     }
+  }
+
+  /** Also those behind a message that has not ended, once there are many of them. */
+  #forgetEnded(): void {
+    const listed = this.#nodes.length - this.#first
+    if (listed < 2 * this.#held + 512) return
+    const kept: Node[] = []
+    for (let at = this.#first; at < this.#nodes.length; at += 1) {
+      const node = this.#nodes[at] as Node
+      if (node.phase !== 'ended' || this.#ended.has(node)) kept.push(node)
+      else this.#byId.delete(node.entry.id)
+    }
+    this.#nodes = kept
+    this.#first = 0
   }
 
   #strip(node: Node): void {
