@@ -49,6 +49,10 @@ export async function openTransport(
     const { createRabbitmqTransport } = await import('./transports/rabbitmq/index.ts')
     return createRabbitmqTransport({ ...options, url })
   }
+  if (scheme === 'kafka' || scheme === 'kafka+ssl') {
+    const { createKafkaTransport } = await import('./transports/kafka/index.ts')
+    return createKafkaTransport({ ...options, url })
+  }
   throw new TreatyError('TRANSPORT_UNKNOWN', `no transport is known for "${redactUrl(url)}"`, {
     hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',
     details: { scheme },

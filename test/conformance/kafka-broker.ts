@@ -43,7 +43,6 @@ export function openKafkaBroker(server: string, options = ''): TransportUnderTes
     url,
     async connect(given) {
       const transport = createKafkaTransport({ ...given, url })
-      if (process.env.KX) transport.onError((e) => console.log('ERR', e.code, e.message))
       await transport.connect()
       return transport
     },

@@ -11,81 +11,86 @@ export interface CompactedTopic {
   /** The record at exactly this offset, if it is kept. */
   at(offset: number): Promise<LogRecord | undefined>
   readonly topic: string
-  /** Offset of the oldest record that is kept, as of the last reading. */
-  readonly start: number
-  /** Offset up to which it was read. */
-  readonly next: number
 }
 
-/** Follows a topic; `take` gets each record in order, tombstones too. */
-export function followCompacted(options: {
+export interface FollowOptions {
   readonly wire: Wire
   readonly line: Line
   readonly producer: Producer
   readonly topic: string
   take(record: LogRecord): void
-}): CompactedTopic {
-  const { wire, line, producer, topic } = options
-  let next = 0
-  let start = 0
-  let reading: Promise<boolean> | undefined
-  let following: Promise<boolean> | undefined
+}
 
-  async function read(): Promise<boolean> {
+const readBytes = 4_194_304
+
+/** Follows a topic; `take` gets each record in order, tombstones too. */
+export function followCompacted(options: FollowOptions): CompactedTopic {
+  return new Follower(options)
+}
+
+class Follower implements CompactedTopic {
+  readonly #options: FollowOptions
+  #next: number | undefined
+  #reading: Promise<boolean> | undefined
+  #following: Promise<boolean> | undefined
+
+  constructor(options: FollowOptions) {
+    this.#options = options
+  }
+
+  get topic(): string {
+    return this.#options.topic
+  }
+
+  /** A reading that begins after now: what the one under way has seen may be older than the call. */
+  refresh(): Promise<boolean> {
+    if (this.#reading === undefined) {
+      this.#reading = this.#read().finally(() => {
+        this.#reading = undefined
+      })
+      return this.#reading
+    }
+    this.#following ??= this.#reading
+      .catch(() => undefined)
+      .then(() => {
+        this.#following = undefined
+        return this.refresh()
+      })
+    return this.#following
+  }
+
+  async #read(): Promise<boolean> {
+    const { wire, line, topic } = this.#options
+    const place = { topic, partition: 0 }
     const found = await wire.topics([topic])
     const isThere = found.has(topic) || (await wire.topics([topic], true)).has(topic)
     if (!isThere) return false
-    const place = { topic, partition: 0 }
-    if (next === 0) {
-      start = (await offsetsOf(wire, [place], startOfLog)).get(`${topic}#0`) ?? 0
-      next = start
-    }
-    const reach: Reach = { ...place, offset: next, bytesMax: 4_194_304 }
+    this.#next ??= (await offsetsOf(wire, [place], startOfLog)).get(`${topic}#0`) ?? 0
+    const reach: Reach = { ...place, offset: this.#next, bytesMax: readBytes }
     for await (const chunk of readToEnd(wire, line, [reach])) {
-      for (const record of chunk.records) options.take(record)
-      next = Math.max(next, chunk.next)
-      start = Math.max(start, chunk.start)
+      for (const record of chunk.records) this.#options.take(record)
+      this.#next = Math.max(this.#next, chunk.next)
     }
     return true
   }
 
-  /** One that begins after now: what the one under way has seen may be older than the call. */
-  function refresh(): Promise<boolean> {
-    if (reading === undefined) {
-      reading = read().finally(() => {
-        reading = undefined
-      })
-      return reading
-    }
-    following ??= reading
-      .catch(() => undefined)
-      .then(() => {
-        following = undefined
-        return refresh()
-      })
-    return following
+  async put(
+    key: string,
+    value: Buffer | null,
+    headers: ReadonlyMap<string, string> = new Map(),
+  ): Promise<number> {
+    const { producer, topic } = this.#options
+    const record = { topic, partition: 0, key: Buffer.from(key), value, headers }
+    const [offset] = await producer.appendAll([record])
+    return offset as number
   }
 
-  return {
-    topic,
-    get start() {
-      return start
-    },
-    get next() {
-      return next
-    },
-    refresh,
-    async put(key, value, headers = new Map()) {
-      const record = { topic, partition: 0, key: Buffer.from(key), value, headers }
-      const [offset] = await producer.appendAll([record])
-      return offset as number
-    },
-    async at(offset) {
-      const reach: Reach = { topic, partition: 0, offset, bytesMax: 1 }
-      for await (const chunk of readToEnd(wire, line, [reach])) {
-        return chunk.records.find((record) => record.offset === offset)
-      }
-      return undefined
-    },
+  async at(offset: number): Promise<LogRecord | undefined> {
+    const { wire, line, topic } = this.#options
+    const reach: Reach = { topic, partition: 0, offset, bytesMax: 1 }
+    for await (const chunk of readToEnd(wire, line, [reach])) {
+      return chunk.records.find((record) => record.offset === offset)
+    }
+    return undefined
   }
 }

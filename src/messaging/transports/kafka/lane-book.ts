@@ -176,9 +176,10 @@ function runsOf(open: readonly Range[], low: number, last: number): number[] {
   let at = low
   for (const [begin, end] of open) {
     if (begin >= last) break
-    if (begin > at) runs.push(begin - at)
     const stop = Math.min(end, last)
-    runs.push(stop - begin)
+    if (begin > at) runs.push(begin - at, stop - begin)
+    else if (runs.length === 0) runs.push(stop - begin)
+    else runs[runs.length - 1] = (runs.at(-1) as number) + stop - begin
     at = stop
   }
   if (last > at) runs.push(last - at)

@@ -37,78 +37,102 @@ export interface Meter {
 }
 
 const prefix = 'meter:'
+const readBytes = 1_048_576
 const nothingYet: Metered = { offset: 0, published: new Map(), replayed: new Map() }
 
-export function createMeter(options: {
+export interface MeterOptions {
   readonly wire: Wire
   readonly line: Line
   readonly states: () => CompactedTopic
-}): Meter {
-  const { wire, line } = options
-  const counted = new Map<string, Count>()
-  const saved = new Map<string, Metered>()
-  const countOf = (place: Place): Count => {
+}
+
+export function createMeter(options: MeterOptions): Meter {
+  return new LogMeter(options)
+}
+
+class LogMeter implements Meter {
+  readonly #options: MeterOptions
+  readonly #counted = new Map<string, Count>()
+  readonly #saved = new Map<string, Metered>()
+  #reading: Promise<unknown> = Promise.resolve()
+
+  constructor(options: MeterOptions) {
+    this.#options = options
+  }
+
+  #countOf(place: Place): Count {
     const name = laneName(place)
-    const count = counted.get(name) ?? createCount(saved.get(name) ?? nothingYet)
-    counted.set(name, count)
+    const count = this.#counted.get(name) ?? createCount(this.#saved.get(name) ?? nothingYet)
+    this.#counted.set(name, count)
     // Another process may have counted on.
-    const other = saved.get(name)
+    const other = this.#saved.get(name)
     if (other !== undefined && other.offset > count.offset) count.reset(other)
     return count
   }
-  let reading: Promise<unknown> = Promise.resolve()
 
-  async function readOn(places: readonly Place[]): Promise<ReadonlyMap<string, Metered>> {
-    await options.states().refresh()
+  read(places: readonly Place[]): Promise<ReadonlyMap<string, Metered>> {
+    const work = this.#reading.catch(() => undefined).then(() => this.#readOn(places))
+    this.#reading = work
+    return work
+  }
+
+  async #readOn(places: readonly Place[]): Promise<ReadonlyMap<string, Metered>> {
+    const { wire, line, states } = this.#options
+    await states().refresh()
     const reaches = places.map((place) => ({
       ...place,
-      offset: countOf(place).offset,
-      bytesMax: 1_048_576,
+      offset: this.#countOf(place).offset,
+      bytesMax: readBytes,
     }))
     for await (const chunk of readToEnd(wire, line, reaches)) {
       // A consumer beside us may have passed on the same messages meanwhile.
-      countOf(chunk).add(chunk.records, chunk.next)
+      this.#countOf(chunk).add(chunk.records, chunk.next)
     }
-    return new Map(places.map((place) => [laneName(place), countOf(place).seen()]))
+    return new Map(places.map((place) => [laneName(place), this.#countOf(place).seen()]))
   }
 
-  return {
-    read(places) {
-      const work = reading.catch(() => undefined).then(() => readOn(places))
-      reading = work
-      return work
-    },
-    async before(place, offset) {
-      const total = countOf(place).seen()
-      if (offset >= total.offset) return total
-      const since = createCount({ ...nothingYet, offset })
-      for await (const chunk of readToEnd(wire, line, [{ ...place, offset }])) {
-        const records = chunk.records.filter((record) => record.offset < total.offset)
-        since.add(records, Math.min(chunk.next, total.offset))
-      }
-      return minus(total, since.seen(), offset)
-    },
-    pass(place, { from, next, records }) {
-      const count = countOf(place)
-      if (from <= count.offset && next > count.offset) count.add(records, next)
-    },
-    async save() {
-      for (const [name, count] of counted) {
+  async before(place: Place, offset: number): Promise<Metered> {
+    const { wire, line } = this.#options
+    const total = this.#countOf(place).seen()
+    if (offset >= total.offset) return total
+    const since = createCount({ ...nothingYet, offset })
+    for await (const chunk of readToEnd(wire, line, [{ ...place, offset }])) {
+      const records = chunk.records.filter((record) => record.offset < total.offset)
+      since.add(records, Math.min(chunk.next, total.offset))
+    }
+    return minus(total, since.seen(), offset)
+  }
+
+  pass(place: Place, read: { from: number; next: number; records: readonly LogRecord[] }): void {
+    const count = this.#countOf(place)
+    const goesOn = read.from <= count.offset && read.next > count.offset
+    if (goesOn) count.add(read.records, read.next)
+  }
+
+  async save(): Promise<void> {
+    const log = this.#options.states()
+    await Promise.all(
+      [...this.#counted].map(async ([name, count]) => {
         const now = count.seen()
-        if (now.offset <= (saved.get(name)?.offset ?? 0)) continue
-        await options.states().put(`${prefix}${name}`, Buffer.from(pack(now)))
-        saved.set(name, now)
-      }
-    },
-    savedOffset: (place) => saved.get(laneName(place))?.offset ?? 0,
-    take(key, value) {
-      if (!key.startsWith(prefix)) return
-      const name = key.slice(prefix.length)
-      if (value === null) {
-        saved.delete(name)
-        counted.delete(name)
-      } else saved.set(name, unpack(value.toString()))
-    },
+        if (now.offset <= (this.#saved.get(name)?.offset ?? 0)) return
+        await log.put(`${prefix}${name}`, Buffer.from(pack(now)))
+        this.#saved.set(name, now)
+      }),
+    )
+  }
+
+  savedOffset(place: Place): number {
+    return this.#saved.get(laneName(place))?.offset ?? 0
+  }
+
+  take(key: string, value: Buffer | null): void {
+    if (!key.startsWith(prefix)) return
+    const name = key.slice(prefix.length)
+    if (value !== null) this.#saved.set(name, unpack(value.toString()))
+    else {
+      this.#saved.delete(name)
+      this.#counted.delete(name)
+    }
   }
 }
 

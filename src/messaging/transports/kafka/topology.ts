@@ -221,7 +221,7 @@ function comparePartitions(
   const { partitions: asked } = bindingOf(channel)
   const wanted = channel.ordering === 'per-channel' ? 1 : typeof asked === 'number' ? asked : lanes
   const add = (severity: 'error' | 'info', message: string, hint: string) =>
-    note(report, { code: 'TOPOLOGY_SETTING_DIFFERS', severity, message, hint })
+    note(report, { code: 'TOPOLOGY_DRIFT', severity, message, hint })
   if (channel.ordering === 'per-channel' && lanes > 1) {
     add(
       'error',
@@ -247,7 +247,7 @@ async function compareSettings(
   const configs = (await readConfigs(wire, [topic], keys)).get(topic)
   if (configs === undefined) return
   const add = (message: string, hint: string) =>
-    note(report, { code: 'TOPOLOGY_SETTING_DIFFERS', severity: 'error', message, hint })
+    note(report, { code: 'TOPOLOGY_DRIFT', severity: 'error', message, hint })
   const policy = configs.get('cleanup.policy') ?? 'delete'
   if (policy.includes('compact')) {
     add(
