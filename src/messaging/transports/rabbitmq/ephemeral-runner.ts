@@ -66,6 +66,7 @@ class ExclusiveRunner implements EphemeralRunner {
       writes: 'per-lane',
       window: laneWindow,
       windowMax: laneWindow,
+      withoutViews: true,
       onError,
       driver: {
         write: async (writes) => writes.map((write) => this.#write(write)),
@@ -114,7 +115,7 @@ class ExclusiveRunner implements EphemeralRunner {
   }
 
   #take(place: Place, message: ConsumeMessage): void {
-    const { record, id } = fromWire(message, place.address)
+    const { record, id } = fromWire(message, place.address, this.#options.clock.now())
     const tag = message.fields.deliveryTag
     const name = `${id}/${tag}`
     place.held.set(name, { tag, type: record.type })

@@ -48,7 +48,7 @@ const againMs = 300
 /** How long a new subscription waits for its share. */
 const assignMs = 2500
 /** Settlements that come close together share a record of the journal. */
-const writeGapMs = 2
+const writeGapMs = 5
 
 export function createRunner(options: RunnerOptions): Runner {
   return new GroupRunner(options)
@@ -74,6 +74,7 @@ class GroupRunner implements Runner {
       // The broker bounds what is read: as many as a lane may hold.
       window: laneWindow,
       windowMax: laneWindow,
+      withoutViews: true,
       onError,
       driver: {
         write: (writes) =>

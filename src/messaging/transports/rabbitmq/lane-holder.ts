@@ -167,9 +167,9 @@ export class LaneHolder {
   #take(message: ConsumeMessage): void {
     const channel = this.#channel
     if (channel === undefined || this.#state !== 'owned') return
-    const { place, lanes } = this.#options
+    const { place, lanes, clock } = this.#options
     const { deliveryTag: tag, redelivered } = message.fields
-    const read = fromWire(message, place.address)
+    const read = fromWire(message, place.address, clock.now())
     if (this.#isDone(read)) {
       ackTag(channel, tag)
       return

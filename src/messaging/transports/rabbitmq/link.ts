@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import { type Clock, delay, type TimerHandle } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
@@ -139,6 +140,7 @@ class AmqpLink implements Link {
       this.#lastError = error
     })
     requireVersion(model, place.name)
+    gatherWrites(model)
     return model
   }
 
@@ -236,6 +238,24 @@ class AmqpLink implements Link {
     await Promise.race([farewell, delay(clock, farewellMs, end.signal).catch(() => undefined)])
     end.abort()
     destroy(model)
+  }
+}
+
+/** The driver writes frame by frame; those of one turn of the event loop share a system call. */
+function gatherWrites({ connection }: ChannelModel): void {
+  const { stream } = connection as unknown as { stream: Writable }
+  const write = stream.write.bind(stream) as (chunk: unknown) => boolean
+  let isGathering = false
+  stream.write = (chunk: unknown) => {
+    if (!isGathering) {
+      isGathering = true
+      stream.cork()
+      queueMicrotask(() => {
+        isGathering = false
+        stream.uncork()
+      })
+    }
+    return write(chunk)
   }
 }
 

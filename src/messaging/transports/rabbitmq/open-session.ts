@@ -5,11 +5,11 @@ import type { Random } from '../../../core/random.ts'
 import { createCatalogue } from './catalogue.ts'
 import type { RabbitmqDriver } from './driver.ts'
 import { exists } from './ephemeral-runner.ts'
-import { createLink } from './link.ts'
+import { createLink, type Link } from './link.ts'
 import { createMembers } from './members.ts'
 import { createMovers } from './movers.ts'
 import { namesUnder } from './names.ts'
-import { createPublisher, type Route } from './publisher.ts'
+import { createPublisher, type Publisher, type Route } from './publisher.ts'
 import { lockedQueue } from './queues.ts'
 import type { Session } from './session.ts'
 import { createShelf, type Shelf } from './shelf.ts'
@@ -58,9 +58,47 @@ class Parts {
 
   constructor(options: OpenOptions) {
     this.#options = options
-    const { driver, place, clock, random, messageBytesMax, patienceMs, reportError } = options
+    const { clock, reportError, place } = options
     const names = namesUnder(place.prefix)
-    const control = createLink({
+    const control = this.#controlLink()
+    const publishing = this.#publishingLink()
+    const runners: Session['runners'] = new Map()
+    const shared = { link: control, clock, names }
+    this.session = {
+      clock,
+      names,
+      control,
+      publishing,
+      catalogue: createCatalogue(
+        createShelf({ link: control, clock, queue: names.catalogue, lingerMs: 20 }),
+        clock,
+      ),
+      members: createMembers({
+        ...shared,
+        onChange: (group) => runners.get(group)?.changed(),
+        onFresh: () => this.#wake(),
+        answer: (group) => runners.get(group)?.snapshot() ?? {},
+      }),
+      movers: createMovers({ ...shared, onMoved: (to, type) => this.#moved(to, type) }),
+      publisher: this.#publisher(publishing),
+      runners,
+      ephemeral: new Map(),
+      channels: new Map(),
+      tallyOf: (address) => this.#tally(names.tally(address)),
+      refusals: createTally({
+        writing: publishing,
+        reading: control,
+        clock,
+        queue: names.refusals,
+      }),
+      lettersOf: (group) => this.#shelf(group === null ? names.refused : names.dead(group)),
+      reportError,
+    }
+  }
+
+  #controlLink(): Link {
+    const { driver, place, clock, random, reportError } = this.#options
+    return createLink({
       driver,
       place,
       clock,
@@ -73,7 +111,11 @@ class Parts {
       },
       onBlocked: (isBlocked) => this.#blocked(isBlocked),
     })
-    const publishing = createLink({
+  }
+
+  #publishingLink(): Link {
+    const { driver, place, clock, random } = this.#options
+    return createLink({
       driver,
       place,
       clock,
@@ -82,69 +124,29 @@ class Parts {
       onUp: () => this.session.publisher.wake(),
       onBlocked: (isBlocked) => this.#blocked(isBlocked),
     })
-    const catalogue = createCatalogue(
-      createShelf({ link: control, clock, queue: names.catalogue, lingerMs: 20 }),
+  }
+
+  #publisher(link: Link): Publisher {
+    const { place, clock, messageBytesMax, patienceMs } = this.#options
+    return createPublisher({
+      link,
       clock,
-    )
-    const runners: Session['runners'] = new Map()
-    const channels: Session['channels'] = new Map()
-    const members = createMembers({
-      link: control,
-      clock,
-      names,
-      onChange: (group) => runners.get(group)?.changed(),
-      onFresh: () => this.#wake(),
-      answer: (group) => runners.get(group)?.snapshot() ?? {},
-    })
-    const movers = createMovers({
-      link: control,
-      clock,
-      names,
-      onMoved: (exchange, type) => this.#moved(exchange, type),
-    })
-    const publisher = createPublisher({
-      link: publishing,
-      clock,
-      names,
+      names: namesUnder(place.prefix),
       messageBytesMax,
       patienceMs,
       routeOf: (address) => this.#routeOf(address),
-      forgetRoute(address) {
-        channels.delete(address)
-      },
-      async beforeDelayed() {
-        await movers.declare()
-        movers.start()
+      forgetRoute: (address) => void this.session.channels.delete(address),
+      beforeDelayed: async () => {
+        await this.session.movers.declare()
+        this.session.movers.start()
       },
       onPublished: ({ address, type }, isDelayed) => {
-        if (!channels.has(address)) return
+        if (!this.session.channels.has(address)) return
         const tally = this.session.tallyOf(address)
         tally.add('published', type, 1)
         if (isDelayed) tally.add('scheduled', type, 1)
       },
     })
-    this.session = {
-      clock,
-      names,
-      control,
-      publishing,
-      catalogue,
-      members,
-      movers,
-      publisher,
-      runners,
-      ephemeral: new Map(),
-      channels,
-      tallyOf: (address) => this.#tally(names.tally(address)),
-      refusals: createTally({
-        writing: publishing,
-        reading: control,
-        clock,
-        queue: names.refusals,
-      }),
-      lettersOf: (group) => this.#shelf(group === null ? names.refused : names.dead(group)),
-      reportError,
-    }
   }
 
   #shelf(queue: string): Shelf {

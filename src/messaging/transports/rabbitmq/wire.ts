@@ -93,7 +93,7 @@ export interface ReadMessage {
 }
 
 /** Nothing is taken for granted: other programs write to our channels too. */
-export function fromWire(message: ConsumeMessage, address: string): ReadMessage {
+export function fromWire(message: ConsumeMessage, address: string, now: number): ReadMessage {
   const { properties, content } = message
   const headers = textHeaders(properties.headers ?? {})
   const place = headers[ownHeaders.place]
@@ -108,7 +108,7 @@ export function fromWire(message: ConsumeMessage, address: string): ReadMessage 
       body: content,
       address,
       position: place === undefined ? `${padded(at || 0)}-${id}` : positionOf(at, place),
-      publishedAt: at > 0 ? at : Date.now(),
+      publishedAt: at > 0 ? at : now,
       ...given('contentType', properties.contentType),
       ...given('id', properties.messageId),
       ...given('type', properties.type),
