@@ -74,7 +74,7 @@ await withService('nats', async (server) => {
       }
     })
     subscription.grant(10)
-    return { ids, types }
+    return { ids, types, subscription }
   }
 
   describe('with a server of its own', () => {
@@ -234,6 +234,22 @@ await withService('nats', async (server) => {
         })
         .toMatchObject({ id: 'after' })
       await expect.poll(() => ids, { timeout: 15_000 }).toContain('after')
+    }, 60_000)
+
+    it('gives lanes to a subscriber however soon it comes back', async () => {
+      const namespace = `t${randomUUID().slice(0, 8)}`
+      ends.push(() => removeNamespace(server, `${server}?namespace=${namespace}`, namespace))
+      const transport = await opened(`${server}?namespace=${namespace}`)
+      const address = `${namespace}.orders`
+      await transport.ensure(topologyOf(address), 'create')
+      for (let round = 0; round < 12; round += 1) {
+        const { ids, subscription } = await collect(transport, address)
+        await transport.publish([recordOf(address, `m${round}`)])
+        await expect.poll(() => ids, { timeout: 5000 }).toContain(`m${round}`)
+        await subscription.stop()
+        // Around the next heartbeat, where it was once forgotten to take part again.
+        await new Promise((resolve) => setTimeout(resolve, round * 40))
+      }
     }, 60_000)
 
     it('gives what other programs publish on the channel itself, whatever it is', async () => {

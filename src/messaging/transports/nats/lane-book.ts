@@ -87,8 +87,7 @@ export function tagOf(entry: LaneEntry): EntryTag {
 }
 
 function isNew({ failures, handouts, dueAt, blocked, marked }: EntryState): boolean {
-  // One that runs for the first time is not worth writing: it starts again from nothing.
-  return failures === 0 && handouts <= 1 && !dueAt && blocked !== true && marked !== true
+  return failures === 0 && handouts === 0 && !dueAt && blocked !== true && marked !== true
 }
 
 function passedAfter(

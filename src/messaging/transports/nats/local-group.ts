@@ -16,11 +16,11 @@ const window = 128
 /** Begins to hand deliveries of a group to `sink`. @throws GROUP_NOT_FOUND */
 export async function subscribe(
   session: Session,
-  { group: name }: SubscriptionSpec,
+  { group: name, onLost }: SubscriptionSpec,
   sink: DeliverySink,
 ): Promise<TransportSubscription> {
   const group = session.groups.get(name) ?? (await openLocalGroup(session, name))
-  const inner = group.lanes.subscribe(sink)
+  const inner = group.lanes.subscribe(sink, onLost)
   group.subscriptions += 1
   group.sharing.start()
   let isStopped = false

@@ -152,7 +152,11 @@ class Participation implements Sharing {
     if (this.#timer !== undefined) clock.clearTimeout(this.#timer)
     this.#timer = clock.setTimeout(() => {
       this.#timer = undefined
-      this.#turn ??= this.#run()
+      this.#turn ??= this.#run().finally(() => {
+        this.#turn = undefined
+        if (this.#unsubscribe === undefined) return
+        this.#arm(this.#isCalled ? calledMs : this.#heartbeatMs)
+      })
     }, delayMs)
   }
 
@@ -165,8 +169,6 @@ class Participation implements Sharing {
     } catch (error) {
       this.#report(error)
     }
-    this.#turn = undefined
-    if (this.#unsubscribe !== undefined) this.#arm(this.#isCalled ? calledMs : this.#heartbeatMs)
   }
 
   async #round(): Promise<void> {
