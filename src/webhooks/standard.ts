@@ -148,14 +148,13 @@ function readTriple(prefix: string, headers: HeaderFields): Fields {
   const id = readField(headers, `${prefix}-id`)
   const timestamp = readField(headers, `${prefix}-timestamp`)
   const signature = readField(headers, `${prefix}-signature`)
-  const problems = [id, timestamp, signature].map(problemOf)
-  if (problems.includes('malformed')) return { problem: 'malformed' }
+  if (isDoubled(id) || isDoubled(timestamp) || isDoubled(signature)) return { problem: 'malformed' }
   if ('problem' in id || 'problem' in timestamp || 'problem' in signature) {
     return { problem: 'missing' }
   }
   return { id: id.value, timestamp: timestamp.value, signature: signature.value }
 }
 
-function problemOf(field: FieldValue): 'missing' | 'malformed' | undefined {
-  return 'problem' in field ? field.problem : undefined
+function isDoubled(field: FieldValue): boolean {
+  return 'problem' in field && field.problem === 'malformed'
 }
