@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { defineContract } from '../contracts/index.ts'
 import { fakeClock } from '../testing/fake-clock.ts'
+import { messageOf } from './foreign-wire.ts'
 import { openBus } from './index.ts'
 import type { OutgoingRecord } from './transport.ts'
 import { createMemoryTransport } from './transports/memory.ts'
 
 type Envelope = 'none' | 'cloudevents-structured' | 'cloudevents-binary'
 
-/** What a consumer gets of a record that another program wrote to the channel. */
-async function receive(envelope: Envelope, record: Partial<OutgoingRecord>) {
-  const clock = fakeClock(Date.parse('2026-11-20T10:00:00Z'))
-  const contract = defineContract({
+function orders(envelope: Envelope) {
+  return defineContract({
     id: 'shop.orders',
     version: '1.0.0',
     status: 'active',
@@ -32,6 +31,12 @@ async function receive(envelope: Envelope, record: Partial<OutgoingRecord>) {
       },
     },
   })
+}
+
+/** What a consumer gets of a record that another program wrote to the channel. */
+async function receive(envelope: Envelope, record: Partial<OutgoingRecord>) {
+  const clock = fakeClock(Date.parse('2026-11-20T10:00:00Z'))
+  const contract = orders(envelope)
   const transport = createMemoryTransport({ clock })
   await using bus = await openBus({ contracts: [contract], transport, clock })
   const ended = Promise.withResolvers<unknown>()
@@ -57,6 +62,21 @@ describe('messages of other programs', () => {
     expect(messages).toMatchObject([
       { type: 'order.placed', source: 'unknown', data: { n: 1 }, metadata: { original_id: 'm1' } },
     ])
+  })
+
+  it('are of the only type that the channel carries, where they name none', () => {
+    const record = {
+      id: 'm1',
+      type: '',
+      address: 'shop.orders',
+      position: '1',
+      publishedAt: 0,
+      headers: {},
+      contentType: 'application/json',
+      body: Buffer.from('{"n":1}'),
+    }
+    expect(messageOf(record, orders('none')).type).toBe('order.placed')
+    expect(messageOf({ ...record, address: 'elsewhere' }, orders('none')).type).toBe('')
   })
 
   it('are CloudEvents in either form, whichever the contract writes', async () => {

@@ -52,15 +52,23 @@ function wireOf(
   if (envelope !== 'none' || record.headers['treaty-type'] !== undefined) {
     return { wire: record, kind: envelope }
   }
-  const { id, type, correlationId = id, publishedAt } = record
+  const { id, correlationId = id, publishedAt } = record
   const known = {
     'treaty-id': id,
-    'treaty-type': type,
+    'treaty-type': record.type || onlyTypeOn(record.address, contract),
     'treaty-source': 'unknown',
     'treaty-timestamp': new Date(publishedAt).toISOString(),
     'treaty-correlation-id': correlationId,
   }
   return { wire: { ...record, headers: { ...known, ...record.headers } }, kind: envelope }
+}
+
+/** The type of a message that names none, where its channel carries no other; else empty, and no contract knows that. */
+function onlyTypeOn(address: string, { channels, events }: Contract): string {
+  const types = Object.values(events).filter(
+    ({ channel }) => (channels[channel]?.address ?? channel) === address,
+  )
+  return types.length === 1 ? (types[0]?.name ?? '') : ''
 }
 
 /** CloudEvents 1.0: a message is structured exactly where its content type says so. */

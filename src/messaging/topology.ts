@@ -20,19 +20,13 @@ export function commandGroupName(contract: Contract, command: CommandDefinition)
   return `${contract.id}.${command.handler}.${command.name}`
 }
 
-function channelTopology(contract: Contract, contracts: readonly Contract[]): ChannelTopology[] {
+function channelTopology(contract: Contract): ChannelTopology[] {
   return Object.values(contract.channels).map((channel) => ({
-    ...onlyTypeOn(channel.address, contracts),
     address: channel.address,
     ordering: channel.ordering,
     ...(channel.retentionMs === undefined ? {} : { retentionMs: channel.retentionMs }),
     bindings: channel.bindings,
   }))
-}
-
-function onlyTypeOn(address: string, contracts: readonly Contract[]): { onlyType?: string } {
-  const [type, ...more] = othersOn(address, [], contracts)
-  return type === undefined || more.length > 0 ? {} : { onlyType: type }
 }
 
 /** Types that travel on an address, beside these: known, so that a consumer that does not list them skips them. */
@@ -114,7 +108,7 @@ export function commandGroup(
  */
 export function topologyOf(contracts: readonly Contract[]): Topology {
   return {
-    channels: contracts.flatMap((contract) => channelTopology(contract, contracts)),
+    channels: contracts.flatMap(channelTopology),
     groups: contracts.flatMap((contract) => [
       ...Object.values(contract.consumers)
         .filter((consumer) => !consumer.pending)

@@ -115,8 +115,6 @@ export interface ChannelTopology {
   /** Absent: a message goes when every group is done with it. */
   readonly retentionMs?: number
   readonly bindings?: Readonly<Record<string, unknown>>
-  /** The type of a message of another program that names none: the channel carries no other. */
-  readonly onlyType?: string
 }
 export interface GroupTopology {
   /** `<contract id>.<consumer>`. */

@@ -56,8 +56,6 @@ export interface BrokerMessage {
   readonly contentType?: string
   /** The id to take where neither a header nor the body names one. Default `<address>/<position>`. */
   readonly id?: string
-  /** The type to take where neither names one. */
-  readonly type?: string
 }
 
 /**
@@ -92,7 +90,7 @@ export function fromBrokerHeaders(
   }
   return {
     id: text('id') ?? hints.id ?? message.id ?? `${message.address}/${message.position}`,
-    type: text('type') ?? hints.type ?? message.type ?? '',
+    type: text('type') ?? hints.type ?? '',
     address: message.address,
     position: message.position,
     publishedAt: message.publishedAt,
