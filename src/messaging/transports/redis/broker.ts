@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { delay, systemClock } from '../../../core/clock.ts'
+import { type Clock, delay, systemClock } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { type Random, systemRandom } from '../../../core/random.ts'
 import type {
@@ -41,6 +41,8 @@ const silenceMsMin = 2000
 const silenceMsMax = 5000
 /** What is left to settle when the time for draining is over gets so long. */
 const flushMs = 1000
+/** For what was published before, and perhaps waits for a connection. */
+const publishMs = 6000
 
 interface Opened {
   readonly session: Session
@@ -287,18 +289,28 @@ async function endLife(life: Life, drainMs: number): Promise<void> {
     await Promise.all([...runtimes.values()].map((one) => one.catch(() => undefined)))
   ).filter((one) => one !== undefined)
   const left = Promise.all(open.map((runtime) => runtime.leave()))
-  const inTime = new AbortController()
-  const stop = () => inTime.abort()
-  life.hurry.signal.addEventListener('abort', stop, { once: true })
-  if (drainMs > 0 && !life.hurry.signal.aborted) {
-    await Promise.race([left, delay(clock, drainMs, inTime.signal).catch(() => undefined)])
-  }
+  await inTime(clock, left, { ms: drainMs, signal: life.hurry.signal })
   // What was settled is written, as far as the server answers.
   const flushed = Promise.all(open.map((runtime) => runtime.lanes.flush()))
-  await Promise.race([flushed, delay(clock, flushMs, inTime.signal).catch(() => undefined)])
-  await Promise.race([publisher.idle(), delay(clock, flushMs * 6).catch(() => undefined)])
+  await inTime(clock, flushed, { ms: flushMs, signal: life.hurry.signal })
+  await inTime(clock, publisher.idle(), { ms: publishMs })
   session.isEnded = true
   await Promise.all(open.map((runtime) => runtime.close()))
-  inTime.abort()
   await opened.end()
+}
+
+/** Waits for work, but no longer than it may take; the work itself goes on. */
+async function inTime(
+  clock: Clock,
+  work: Promise<unknown>,
+  { ms, signal }: { readonly ms: number; readonly signal?: AbortSignal },
+): Promise<void> {
+  if (ms <= 0) return
+  const end = new AbortController()
+  const onHurry = () => end.abort()
+  signal?.addEventListener('abort', onHurry, { once: true })
+  if (signal?.aborted) end.abort()
+  await Promise.race([work, delay(clock, ms, end.signal).catch(() => undefined)])
+  signal?.removeEventListener('abort', onHurry)
+  end.abort()
 }

@@ -66,28 +66,15 @@ local summary = cjson.decode(letter.summary)
 local counted = summary.counted or 'dead'
 if not order_blocked(group, ARGV[3], ARGV[4], 'replay') then
   local packed = redis.call('HGET', base .. ':dead:contents', ARGV[1])
-  local old, fields = packed and cmsgpack.unpack(packed)[2] or {}, {}
-  local ours = tonumber(old[2]) or 0
-  local headers = 3 + 2 * ours
-  for at = 3, #old, 2 do
-    local name = old[at]
-    local is_past = at < headers and name == 'to'
-      or at >= headers and (name == 'treaty-expires-at' or name == 'treaty-deliver-at')
-    if not is_past then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = old[at + 1]
-    elseif at < headers then
-      ours = ours - 1
-    end
-  end
+  local fields = packed and cmsgpack.unpack(packed)[2] or {}
+  -- A replay has no time to live, and is for its own group alone. All values in there are texts.
+  local headers = cjson.decode(fields[2] or '{}')
+  headers['treaty-expires-at'], headers['treaty-deliver-at'], headers[':to'] = nil, nil, nil
+  if group ~= '' then headers[':to'] = group end
+  fields[1], fields[2] = 'treaty', cjson.encode(headers)
   local lane = tonumber(ARGV[3]) or lane_of(tonumber(ARGV[5]), ARGV[6] == '1', false)
-  if group ~= '' then
-    table.insert(fields, 1, group)
-    table.insert(fields, 1, 'to')
-    ours = ours + 1
-  end
   if group ~= '' or keeps() then
-    redis.call('XADD', base .. ':s' .. lane, '*', 'treaty', ours, unpack(fields))
+    redis.call('XADD', base .. ':s' .. lane, '*', unpack(fields))
     ring_idle({ [lane] = true })
   end
 end

@@ -194,7 +194,8 @@ while #entries < room and size < bytes_max do
   local found = reply and reply[1] and reply[1][2] or {}
   for _, entry in ipairs(found) do
     if entry[2] then
-      for _, field in ipairs(entry[2]) do size = size + #field end
+      -- The second value is the body of what Treaty wrote; what others wrote has any.
+      size = size + #entry[2][2] + #(entry[2][4] or '')
       entries[#entries + 1] = entry
       if cursor ~= '>' then states[#entries] = redis.call('HGET', states_key, entry[1]) or '' end
     else

@@ -9,19 +9,20 @@ const headersCharactersMax = 262_144
 const headersMax = 1000
 
 /**
- * The first field of an entry that Treaty has written says how many fields of ours follow before the headers, so that no header
- * can be taken for one of them. Redis itself knows no headers.
+ * The first field of an entry that Treaty has written: its headers, ours and the caller's, as one JSON object of texts, because a
+ * script pays for each field of each entry that it reads. Attributes of CloudEvents are fields of their own, for other programs.
  */
 const mark = 'treaty'
+const bodyField = 'body'
+/** What stands in that object beside the headers; no header begins so. */
 const ours = {
-  body: 'body',
   /** The only group that it is for. */
-  to: 'to',
+  to: ':to',
   /** Epoch milliseconds at which it was published, where the entry itself is younger. */
-  publishedAt: 'published-at',
+  publishedAt: ':published-at',
 } as const
 /** Where other programs put their content. */
-const foreignBodies = [ours.body, 'data', 'payload', 'message', 'value']
+const foreignBodies = [bodyField, 'data', 'payload', 'message', 'value']
 
 /** Why a record cannot be stored; undefined: it can. Codes: MESSAGE_TOO_LARGE, OPTION_INVALID */
 export function refusalOf(record: OutgoingRecord, bytesMax: number): TreatyError | undefined {
@@ -57,13 +58,16 @@ function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyErro
 
 /** A record as the fields of an entry: name, value, name, value. `publishedAt`: where that is not the time of the entry. */
 export function fieldsOf(record: OutgoingRecord, publishedAt?: number): Argument[] {
-  const fields: Argument[] = [mark, publishedAt === undefined ? 1 : 2]
-  if (publishedAt !== undefined) fields.push(ours.publishedAt, publishedAt)
-  fields.push(ours.body, bytesOf(record.body))
+  const packed: Record<string, string> = {}
+  const events: string[] = []
   for (const [name, value] of Object.entries(toBrokerHeaders(record, 'ce-'))) {
-    fields.push(name, value)
+    if (name.startsWith('ce-')) events.push(name, value)
+    else packed[name.startsWith(':') ? `:${name}` : name] = value
   }
-  return fields
+  if (publishedAt !== undefined) packed[ours.publishedAt] = String(publishedAt)
+  // Other programs look for it beside the attributes of CloudEvents.
+  if (events.length > 0) events.push('content-type', record.contentType)
+  return [mark, JSON.stringify(packed), bodyField, bytesOf(record.body), ...events]
 }
 
 export function bytesOf(body: Uint8Array): Buffer {
@@ -121,20 +125,35 @@ interface Parts {
 
 /** Undefined: Treaty has not written it. */
 function ownParts(fields: readonly Reply[]): Parts | undefined {
-  if (String(fields[0]) !== mark || !/^[1-3]$/.test(String(fields[1]))) return undefined
-  const headersAt = 2 + 2 * Number(String(fields[1]))
-  const known = new Map<string, Buffer>()
-  for (let at = 2; at < headersAt; at += 2) known.set(String(fields[at]), fields[at + 1] as Buffer)
+  if (String(fields[0]) !== mark || String(fields[2]) !== bodyField) return undefined
+  const packed = textsOf(String(fields[1]))
+  if (packed === undefined) return undefined
+  const { [ours.publishedAt]: publishedAt, [ours.to]: to, ...rest } = packed
   const headers: Record<string, string> = {}
-  for (let at = headersAt; at + 1 < fields.length; at += 2) {
-    headers[String(fields[at])] = String(fields[at + 1])
+  for (const [name, value] of Object.entries(rest)) {
+    headers[name.startsWith('::') ? name.slice(1) : name] = value
   }
-  const [publishedAt, to] = [known.get(ours.publishedAt), known.get(ours.to)]
+  for (let at = 4; at + 1 < fields.length; at += 2) {
+    const name = String(fields[at])
+    if (name.startsWith('ce-')) headers[name] = String(fields[at + 1])
+  }
   return {
     headers,
-    body: known.get(ours.body) ?? new Uint8Array(0),
+    body: fields[3] as Buffer,
     ...(publishedAt === undefined ? {} : { publishedAt: Number(publishedAt) }),
-    ...(to === undefined ? {} : { to: String(to) }),
+    ...(to === undefined ? {} : { to }),
+  }
+}
+
+/** Undefined for what is no object of texts: somebody else has written it. */
+function textsOf(json: string): Record<string, string> | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const isText = Object.values(value).every((each) => typeof each === 'string')
+    return isText ? (value as Record<string, string>) : undefined
+  } catch {
+    return undefined
   }
 }
 

@@ -56,10 +56,8 @@ for at = 1, #counts, 2 do
 end
 -- What was published before but waits for its time reaches it too.
 for _, packed in ipairs(redis.call('HVALS', base .. ':delayed:m')) do
-  local fields = cmsgpack.unpack(packed)[2]
-  for at = 1, #fields, 2 do
-    if fields[at] == 'treaty-type' then count('base', fields[at + 1], group, 1) end
-  end
+  local headers = cjson.decode(cmsgpack.unpack(packed)[2][2])
+  count('base', headers['treaty-type'] or '', group, 1)
 end
 if #answer > 1 then redis.call('HSET', base .. ':counting', group, cjson.encode(answer)) end
 ring('members')
