@@ -33,9 +33,9 @@ export {
 export {
   type Connector,
   type OpenConnectorOptions,
-  type OperationCall,
   type OperationOptions,
   openConnector,
+  type TypedConnector,
 } from './connectors/connector.ts'
 export {
   type ConnectorConfig,
@@ -43,18 +43,14 @@ export {
   needsStore,
 } from './connectors/connector-config.ts'
 export { connectorOptions } from './connectors/connector-options.ts'
+export { connectorSchemas } from './connectors/connector-schemas.ts'
 export {
   type OpenApiContract,
   type Operation,
   type OperationParameter,
   readOpenApi,
 } from './connectors/openapi.ts'
-export {
-  connectorSchemas,
-  type OperationTypes,
-  type TypedCall,
-  type TypedConnector,
-} from './connectors/operation-types.ts'
+export type { OperationCall, OperationTypes, TypedCall } from './connectors/operation-call.ts'
 export { type RecordingOptions, recordTransport, replayTransport } from './connectors/recording.ts'
 export { checkAddress, type EgressVerdict } from './egress/check-address.ts'
 export { type CheckUrlOptions, checkUrl, type Resolve } from './egress/check-url.ts'

@@ -4,21 +4,10 @@ import type { Finding } from '../../core/finding.ts'
 import type { CallRequest, CallResponse } from '../client/call.ts'
 import { createClient } from '../client/client.ts'
 import type { Client, ClientOptions } from '../client/client-options.ts'
-import type { HeadersInput } from '../client/message-headers.ts'
 import type { PaginateOptions } from '../client/paginate.ts'
 import type { ParameterValue, Query } from '../client/url.ts'
 import { type OpenApiContract, type Operation, responseSchema } from './openapi.ts'
-import type { TypedConnector } from './operation-types.ts'
-
-/** What one operation is called with; parameters of path, query and header by name. */
-export interface OperationCall {
-  readonly params?: Readonly<Record<string, ParameterValue | readonly ParameterValue[] | undefined>>
-  readonly body?: unknown
-  readonly headers?: HeadersInput
-  readonly idempotencyKey?: string
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
-}
+import type { CallArguments, OperationCall, ResponseOf } from './operation-call.ts'
 
 /** What the contract of a neighbour leaves open about one operation. */
 export interface OperationOptions {
@@ -49,6 +38,20 @@ export interface Connector {
    */
   paginate<Item = unknown>(operation: string, call?: OperationCall): AsyncIterable<Item>
   close(): Promise<void>
+}
+
+/** A connector whose operations are typed by `Connectors` of `treaty gen`. */
+export interface TypedConnector<Operations> extends Omit<Connector, 'call' | 'paginate'> {
+  /** As {@link Connector.call}. */
+  call<Name extends keyof Operations & string>(
+    operation: Name,
+    ...call: CallArguments<Operations[Name]>
+  ): Promise<CallResponse<ResponseOf<Operations[Name]>>>
+  /** As {@link Connector.paginate}. */
+  paginate<Item, Name extends keyof Operations & string = keyof Operations & string>(
+    operation: Name,
+    ...call: CallArguments<Operations[Name]>
+  ): AsyncIterable<Item>
 }
 
 /**
