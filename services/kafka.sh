@@ -69,6 +69,8 @@ group.consumer.min.session.timeout.ms=1000
 group.consumer.session.timeout.ms=3000
 log.cleaner.dedupe.buffer.size=16777216
 CONF
+  # Tests of listeners that advertise a proxy, or ask for TLS or credentials: what comes last counts.
+  [ -z "${TREATY_KAFKA_PROPERTIES:-}" ] || sed "s/@PORT@/$2/g; s/@CONTROLLER@/$3/g" "$TREATY_KAFKA_PROPERTIES"
 }
 
 kafka_ready() { owns_port "$PID" "$PORT" && grep -q 'Kafka Server started' "$STATE/logs/kafka.log"; }
