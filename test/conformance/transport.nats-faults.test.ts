@@ -236,6 +236,37 @@ await withService('nats', async (server) => {
       await expect.poll(() => ids, { timeout: 15_000 }).toContain('after')
     }, 60_000)
 
+    it('takes a reply queue away from a connection that fell silent, and gives it back', async () => {
+      const proxy = await faultProxy({ port: Number(new URL(server).port) })
+      const namespace = `t${randomUUID().slice(0, 8)}`
+      ends.push(() => removeNamespace(server, `${server}?namespace=${namespace}`, namespace))
+      ends.push(() => proxy.close())
+      const other = await opened(`${server}?namespace=${namespace}`)
+      const silent = await opened(`nats://127.0.0.1:${proxy.port}?namespace=${namespace}`)
+      const address = `${namespace}.replies`
+      const { channels, groups } = topologyOf(address)
+      await silent.ensure(
+        { channels, groups: groups.map((each) => ({ ...each, ephemeral: true })) },
+        'create',
+      )
+      const { ids } = await collect(silent, address)
+      await other.publish([recordOf(address, 'before')])
+      await expect.poll(() => ids).toContain('before')
+      const isThere = async () =>
+        (await other.stats()).groups.some(({ group }) => group.startsWith(address))
+      proxy.freeze()
+      await expect.poll(isThere, { timeout: 15_000 }).toBe(false)
+      proxy.cut()
+      proxy.thaw()
+      await expect.poll(isThere, { timeout: 15_000 }).toBe(true)
+      await expect
+        .poll(async () => (await other.publish([recordOf(address, 'after')]))[0], {
+          timeout: 15_000,
+        })
+        .toMatchObject({ id: 'after' })
+      await expect.poll(() => ids, { timeout: 15_000 }).toContain('after')
+    }, 60_000)
+
     it('gives lanes to a subscriber however soon it comes back', async () => {
       const namespace = `t${randomUUID().slice(0, 8)}`
       ends.push(() => removeNamespace(server, `${server}?namespace=${namespace}`, namespace))

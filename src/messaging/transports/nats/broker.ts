@@ -8,7 +8,7 @@ import { createDefinitions } from './definitions.ts'
 import { createDocuments } from './documents.ts'
 import { asTreatyError } from './errors.ts'
 import { inventory, remove } from './inventory.ts'
-import { type Life as ConnectionLife, createLife, sweepGroups } from './life.ts'
+import { type Life as ConnectionLife, createLife, createSweeping } from './life.ts'
 import { subscribe } from './local-group.ts'
 import { placesOf } from './names.ts'
 import { createPublisher, type Publisher } from './publish.ts'
@@ -72,7 +72,7 @@ export function createBroker(options: BrokerOptions): Transport {
     close: ({ drainMs }) => close(life, drainMs),
     async ensure(topology, mode) {
       const { session, life: connection } = openForIntake(life)
-      return ensureTopology(session, { topology, mode }, () => connection.begin())
+      return ensureTopology(session, { topology, mode }, (hanging) => connection.begin(hanging))
     },
     publish: async (records, signal) => open(life).publisher.publish(records, signal),
     subscribe: async (spec, sink) => subscribe(openForIntake(life).session, spec, sink),
@@ -199,7 +199,9 @@ async function openBroker({ options, errorListeners }: Life): Promise<Opened> {
     throw asTreatyError(error, 'refused')
   }
   const publisher = createPublisher(session)
-  const life = createLife(session)
+  const life = createLife(session, (topology) =>
+    ensureTopology(session, { topology, mode: 'create' }, async () => undefined),
+  )
   const stopUpkeep = startUpkeep(session, clock, life)
   return {
     session,
@@ -220,6 +222,7 @@ async function openBroker({ options, errorListeners }: Life): Promise<Opened> {
 /** What has to be done again and again, whoever does it. Returns the way to stop it. */
 function startUpkeep(session: Session, clock: Clock, life: ConnectionLife): () => Promise<void> {
   const trimming = createTrimming(session)
+  const sweep = createSweeping(session)
   const retention = createRetention(session)
   let isOver = false
   let timer: TimerHandle | undefined
@@ -231,7 +234,7 @@ function startUpkeep(session: Session, clock: Clock, life: ConnectionLife): () =
     rounds += 1
     if (rounds % 2 === 0) return
     const groups = await session.definitions.groups()
-    await sweepGroups(session, groups)
+    await sweep(groups)
     await trimming.round(groups)
     await retention(groups)
   }

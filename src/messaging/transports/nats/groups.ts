@@ -42,6 +42,8 @@ export interface Sharing {
   stop(): Promise<void>
   /** Gives back what is idle, lets go of the rest, and leaves. */
   leave(): Promise<void>
+  /** The group was made anew: begins again with what is there now. */
+  renew(document: GroupDocument): void
   /** In the list of replicas, with the lanes settled. */
   readonly isJoined: boolean
 }

@@ -1,12 +1,13 @@
+import type { Topology } from '../../transport.ts'
 import type { GroupDocument } from './definitions.ts'
 import { asTreatyError } from './errors.ts'
 import type { Session } from './session.ts'
 
-/** Says on the broker that this connection lives, because a group vanishes with it. */
+/** Says on the broker that this connection lives, because groups vanish with it. */
 export interface Life {
-  /** Begins, once; resolves when the others can see it. */
-  begin(): Promise<void>
-  /** Says it again, when it is time; makes groups anew whose connection was taken for gone. */
+  /** Begins for a group, with its channels; resolves when the others can see it. */
+  begin(topology: Topology): Promise<void>
+  /** Says it again, when it is time; makes groups anew that were taken away because we had fallen silent. */
   beat(): Promise<void>
   end(): Promise<void>
 }
@@ -15,40 +16,50 @@ interface ConnectionDocument {
   readonly lease: number
 }
 
-export function createLife(session: Session): Life {
-  let seq = 0
+/** `restore` creates what is missing of a topology. */
+export function createLife(
+  session: Session,
+  restore: (topology: Topology) => Promise<unknown>,
+): Life {
   let beatAt = Number.NEGATIVE_INFINITY
-  let beginning: Promise<void> | undefined
+  const hanging = new Map<string, Topology>()
   const subject = session.places.member(null, session.id)
 
   async function write(): Promise<void> {
     const value: ConnectionDocument = { lease: session.leaseMs }
     const sentAt = session.clock.monotonic()
     // Only we write here, so there is nobody to compare with.
-    const written = await session.members.write(subject, value)
-    if (written === 'conflict') return
-    seq = written
+    await session.members.write(subject, value)
     beatAt = sentAt
   }
 
+  async function restoreLost(): Promise<void> {
+    for (const [name, topology] of hanging) {
+      if ((await session.definitions.group(name)) !== undefined) continue
+      await restore(topology)
+      const document = await session.definitions.group(name)
+      if (document !== undefined) session.groups.get(name)?.sharing.renew(document)
+    }
+  }
+
   return {
-    begin() {
-      beginning ??= write()
-      return beginning
+    async begin(topology) {
+      const isFirst = hanging.size === 0
+      for (const { name } of topology.groups) hanging.set(name, topology)
+      if (isFirst) await write()
     },
     async beat() {
-      if (beginning === undefined || !session.wire.isUp) return
+      if (hanging.size === 0 || !session.wire.isUp) return
       if (session.clock.monotonic() - beatAt < session.leaseMs / 4) return
       await write()
+      await restoreLost()
     },
     async end() {
-      if (beginning === undefined) return
-      await beginning.catch(() => undefined)
-      const groups = await session.definitions.groups()
-      for (const group of groups.filter(({ connection }) => connection === session.id)) {
-        await removeGroup(session, group)
+      if (hanging.size === 0) return
+      for (const group of await session.definitions.groups()) {
+        if (group.connection === session.id) await removeGroup(session, group)
       }
-      await session.members.remove(seq)
+      await session.members.purge(subject)
     },
   }
 }
@@ -82,23 +93,38 @@ export async function removeChannel(
   })
 }
 
-/** Removes groups whose connection is gone. */
-export async function sweepGroups(
+/**
+ * Removes groups whose connection is gone: whose last sign of life has stayed the same for its lease, by our own watch, so that no
+ * two clocks are compared.
+ */
+export function createSweeping(
   session: Session,
-  groups: readonly GroupDocument[],
-): Promise<void> {
-  const hanging = groups.filter(({ connection }) => connection !== undefined)
-  if (hanging.length === 0) return
-  const lives = await session.members.all<ConnectionDocument>(session.places.members(null))
-  // The youngest sign of life tells the server's time; nobody is judged by our own clock.
-  const now = lives.reduce((latest, { timeNs }) => (timeNs > latest ? timeNs : latest), 0n)
-  for (const group of hanging) {
-    if (group.connection === session.id) continue
-    const life = lives.find(({ subject }) => subject.endsWith(`.${group.connection}`))
-    const silentMs = life === undefined ? undefined : Number((now - life.timeNs) / 1_000_000n)
-    const isGone =
-      life === undefined ||
-      ((silentMs ?? 0) > life.value.lease && (await session.members.remove(life.seq)))
-    if (isGone) await removeGroup(session, group)
+): (groups: readonly GroupDocument[]) => Promise<void> {
+  let seen = new Map<string, { readonly seq: number; readonly at: number }>()
+  return async (groups) => {
+    const hanging = groups.filter(({ connection }) => connection !== undefined)
+    if (hanging.length === 0) return
+    const now = session.clock.monotonic()
+    const lives = await session.members.all<ConnectionDocument>(session.places.members(null))
+    const next = new Map<string, { readonly seq: number; readonly at: number }>()
+    for (const { connection } of hanging) {
+      const id = connection ?? ''
+      const life = lives.find(({ subject }) => subject.endsWith(`.${id}`))
+      const before = seen.get(id)
+      const seq = life?.seq ?? 0
+      const since = before?.seq === seq ? before : { seq, at: now }
+      next.set(id, since)
+    }
+    seen = next
+    for (const group of hanging) {
+      const id = group.connection ?? ''
+      const since = next.get(id)
+      const life = lives.find(({ subject }) => subject.endsWith(`.${id}`))
+      const leaseMs = life?.value.lease ?? session.leaseMs
+      if (id === session.id || since === undefined || now - since.at <= leaseMs) continue
+      // Only this very sign: one that came meanwhile says that it lives.
+      if (life !== undefined && !(await session.members.remove(life.seq))) continue
+      await removeGroup(session, group)
+    }
   }
 }

@@ -9,7 +9,9 @@ export async function settle(
   const results: SettleResult[] = settlements.map(() => ({ ok: false, reason: 'lost' }))
   const byGroup = new Map<string, number[]>()
   for (const [at, { delivery }] of settlements.entries()) {
-    byGroup.set(delivery.group, [...(byGroup.get(delivery.group) ?? []), at])
+    const places = byGroup.get(delivery.group)
+    if (places === undefined) byGroup.set(delivery.group, [at])
+    else places.push(at)
   }
   await Promise.all(
     [...byGroup].map(async ([name, places]) => {

@@ -48,7 +48,7 @@ export function startSharing(options: SharingOptions): Sharing {
 
 /** A class because every step shares its state. */
 class Participation implements Sharing {
-  readonly #options: SharingOptions
+  #options: SharingOptions
   readonly #places = new Map<string, Place>()
   readonly #unblocking: Unblocking
   /** Lanes that are on their way back. */
@@ -109,6 +109,12 @@ class Participation implements Sharing {
       }),
     )
     await this.#end()
+  }
+
+  renew(document: GroupDocument): void {
+    this.#options = { ...this.#options, document }
+    this.#beLost()
+    if (this.#wanted) this.#soon()
   }
 
   async #end(): Promise<void> {

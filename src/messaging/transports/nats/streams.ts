@@ -115,7 +115,10 @@ export async function ensureOwnStreams(
 /** Creates a stream. False: it is there already, perhaps since just now. */
 export async function createStream(wire: Wire, config: StreamConfig): Promise<boolean> {
   const present = await streamInfo(wire, config.name)
-  if (present !== undefined) return false
+  if (present !== undefined) {
+    await upgradeStream(wire, present, config)
+    return false
+  }
   try {
     await wire.api(`STREAM.CREATE.${config.name}`, config)
     return true
@@ -123,6 +126,20 @@ export async function createStream(wire: Wire, config: StreamConfig): Promise<bo
     if (isApiError(error, jsCode.streamNameInUse)) return false
     throw error
   }
+}
+
+const allowances = ['allow_direct', 'allow_atomic', 'allow_msg_ttl', 'allow_msg_schedules'] as const
+
+/** Switches on what the server could not do yet when a stream of ours was made. */
+export async function upgradeStream(
+  wire: Wire,
+  { config }: StreamInfo,
+  wanted: StreamConfig,
+): Promise<void> {
+  const lacking = allowances.filter((name) => wanted[name] === true && config[name] !== true)
+  if (lacking.length === 0 || !isOurs(config)) return
+  const more = Object.fromEntries(lacking.map((name) => [name, true]))
+  await wire.api(`STREAM.UPDATE.${config.name}`, { ...config, ...more })
 }
 
 /** The stream of a channel. Nothing leaves it by age or size: we trim it, below what every group has finished. */

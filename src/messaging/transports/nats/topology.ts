@@ -11,7 +11,14 @@ import type { Document } from './documents.ts'
 import { publishedThrough } from './ledger.ts'
 import { channelSubjects } from './names.ts'
 import type { Session } from './session.ts'
-import { channelConfig, createStream, isOurs, limitsOf, streamInfo } from './streams.ts'
+import {
+  channelConfig,
+  createStream,
+  isOurs,
+  limitsOf,
+  streamInfo,
+  upgradeStream,
+} from './streams.ts'
 
 const orderingRank = { none: 0, 'per-key': 1, 'per-channel': 2 } as const
 const sameVersion = 'Start every process with the same version of the contract.'
@@ -22,18 +29,19 @@ interface Ensuring {
   readonly isCreate: boolean
   readonly report: Report
   /** Tells this connection's life to the others, because a group hangs on it. */
-  readonly beginLife: () => Promise<void>
+  readonly beginLife: (topology: Topology) => Promise<void>
+  readonly topology: Topology
 }
 
 /** Creates what is missing, or only looks. How differences are treated: as by the embedded broker, see {@link Report}. */
 export async function ensureTopology(
   session: Session,
   wanted: { readonly topology: Topology; readonly mode: 'create' | 'verify' },
-  beginLife: () => Promise<void>,
+  beginLife: Ensuring['beginLife'],
 ): Promise<TopologyDiff> {
   const { topology, mode } = wanted
   const report: Report = { missing: [], created: [], drift: [] }
-  const ensuring: Ensuring = { session, isCreate: mode === 'create', report, beginLife }
+  const ensuring: Ensuring = { session, isCreate: mode === 'create', report, beginLife, topology }
   const named = new Set(topology.channels.map(({ address }) => address))
   const channels: ChannelTopology[] = [...topology.channels]
   for (const { address } of topology.groups.flatMap(({ subscriptions }) => subscriptions)) {
@@ -124,6 +132,8 @@ async function compareStream(ensuring: Ensuring, channel: ChannelDocument): Prom
     report.created.push(`stream ${stream} of channel ${address}`)
     return
   }
+  // A server that was upgraded can more than when the stream was made.
+  if (isCreate) await upgradeStream(session.wire, found, channelConfig(session.wire, channel, 1))
   const limits = limitsOf(found.config)
   if (limits.length > 0) {
     note(report, {
@@ -187,7 +197,12 @@ async function ensureGroup(ensuring: Ensuring, group: GroupTopology): Promise<vo
     report.missing.push(`group ${group.name}`)
     return
   }
-  if (group.ephemeral === true && isCreate) await ensuring.beginLife()
+  if (group.ephemeral === true && isCreate) {
+    const channels = ensuring.topology.channels.filter(({ address }) =>
+      group.subscriptions.some((subscription) => subscription.address === address),
+    )
+    await ensuring.beginLife({ channels, groups: [group] })
+  }
   const { ephemeral, subscriptions: _, ...plain } = group
   const base: GroupDocument =
     found?.value ??
