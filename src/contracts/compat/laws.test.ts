@@ -219,8 +219,11 @@ describe('verdicts on random pairs', () => {
             true,
             false,
           ])
+        // Where a loop in place is only a part, the whole says that an unknown part decides (seed 1359238110).
         if (verdict.verdict === 'unknown')
-          expect(verdict.reason).toMatch(/leads back to itself|the validators disagree/)
+          expect(verdict.reason).toMatch(
+            /leads back to itself|the validators disagree|an unknown part decides/,
+          )
         if (verdict.verdict !== 'compatible') return
         for (let count = 0; count < 40; count += 1) {
           const value = randomValue(choices, 3)
