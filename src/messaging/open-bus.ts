@@ -52,7 +52,9 @@ export async function openBus(options: BusOptions): Promise<Bus> {
   const clock = options.clock ?? systemClock
   const leaseMs = options.leaseMs ?? leaseMsDefault
   const named = options.transport ?? transportUrlDefault
-  const bare = typeof named === 'string' ? await openTransport(named, { clock, leaseMs }) : named
+  // Each transport knows a lease that suits its broker; a wish of the caller's comes first.
+  const lease = options.leaseMs === undefined ? {} : { leaseMs }
+  const bare = typeof named === 'string' ? await openTransport(named, { clock, ...lease }) : named
   const { confluent } = options
   const transport =
     confluent === undefined ? bare : withConfluentWire(bare, contracts, { ...confluent, clock })

@@ -51,7 +51,10 @@ export interface BusOptions {
   readonly inbox?: InboxOptions
   /** Messages carry the id of their schema in the Confluent wire format, on channels of contracts with the envelope `none`. */
   readonly confluent?: ConfluentWireOptions
-  /** Milliseconds after which the work of a process that went silent is handed on. Default 30 000. */
+  /**
+   * Milliseconds after which the work of a process that went silent is handed on. Default: 30 000 on SQLite and PostgreSQL, 4000 to 6000
+   * on the other brokers, where the lease is of lanes and not of messages.
+   */
   readonly leaseMs?: number
   readonly clock?: Clock
   readonly random?: Random
