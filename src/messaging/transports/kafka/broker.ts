@@ -66,6 +66,8 @@ export function createBroker(options: BrokerOptions): Transport {
     },
     stats: async () => open(life).stats(),
     browse: async (query) => open(life).browse(query),
+    inventory: async () => open(life).inventory(),
+    remove: async (surplus) => open(life).remove(surplus),
     onError: (listener) => void life.errorListeners.add(listener),
   }
 }

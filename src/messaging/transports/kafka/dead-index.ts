@@ -73,7 +73,9 @@ class Index implements DeadIndex {
     const { registry, wire } = this.#options
     const { prefix } = wire.target
     const known = group === null ? undefined : registry.group(group)
-    return known === undefined ? `${prefix}treaty.dead` : topicOf(known.deadLetter.address, prefix)
+    // What replies is gone with its process: no topic is made for it.
+    if (known === undefined || known.ephemeral === true) return `${prefix}treaty.dead`
+    return topicOf(known.deadLetter.address, prefix)
   }
 
   /** A reading that begins after now: the one under way may have missed what the caller knows of. */
@@ -96,8 +98,7 @@ class Index implements DeadIndex {
   async #read(): Promise<void> {
     const { wire, line, registry } = this.#options
     await registry.refresh()
-    const named = [null, ...registry.groups.map(({ name }) => name)]
-    const wanted = [...new Set(named.map((name) => this.topicFor(name)))]
+    const wanted = [this.topicFor(null), ...registry.deadTopics.keys()]
     const there = await wire.topics(wanted)
     const reaches = wanted
       .filter((topic) => there.has(topic))
@@ -181,8 +182,7 @@ class Index implements DeadIndex {
     if (asked?.how === 'replay' || asked?.how === 'discard') return false
     if (offset < (this.#start.get(topic) ?? 0)) return false
     const { registry, clock } = this.#options
-    const group = summary.group === null ? undefined : registry.group(summary.group)
-    const retentionMs = group?.deadLetter.retentionMs ?? refusedRetentionMs
+    const retentionMs = registry.deadTopics.get(topic) ?? refusedRetentionMs
     return summary.failedAt + retentionMs > clock.now()
   }
 

@@ -1,7 +1,6 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { ChannelTopology, GroupTopology } from '../../transport.ts'
 import { type CompactedTopic, followCompacted } from './compacted.ts'
-import { groupIdOf, topicOf } from './names.ts'
 import type { Producer } from './producer.ts'
 import type { LogRecord } from './reader.ts'
 import { createTopics } from './topics.ts'
@@ -43,9 +42,12 @@ export interface Registry {
   group(name: string): KnownGroup | undefined
   readonly channels: readonly KnownChannel[]
   readonly groups: readonly KnownGroup[]
+  /** Every topic that ever was the place of a group's dead letters, and how long it keeps them. */
+  readonly deadTopics: ReadonlyMap<string, number>
   /** Resolves once it is read back, merged with what others wrote before. */
   putChannel(channel: KnownChannel): Promise<void>
   putGroup(group: KnownGroup): Promise<void>
+  putDeadTopic(topic: string, retentionMs: number): Promise<void>
   removeChannel(address: string): Promise<void>
   removeGroup(name: string): Promise<void>
 }
@@ -69,11 +71,12 @@ export function createRegistry(options: {
   const channels = new Map<string, KnownChannel>()
   const byTopic = new Map<string, KnownChannel>()
   const groups = new Map<string, KnownGroup>()
+  const deadTopics = new Map<string, number>()
   let isThere = false
   const log: CompactedTopic = followCompacted({
     ...options,
     topic,
-    take: (record) => take(record, { channels, byTopic, groups }),
+    take: (record) => take(record, { channels, byTopic, groups, deadTopics }),
   })
   const write = async (key: string, value: unknown) => {
     const bytes = value === undefined ? null : Buffer.from(JSON.stringify(value))
@@ -100,6 +103,8 @@ export function createRegistry(options: {
     get groups() {
       return [...groups.values()]
     },
+    deadTopics,
+    putDeadTopic: (name, retentionMs) => write(`dead:${name}`, retentionMs),
     putChannel: (channel) => write(`channel:${channel.address}`, channel),
     async putGroup(group) {
       await write(`group:${group.name}`, group)
@@ -123,11 +128,14 @@ function take(
     readonly channels: Map<string, KnownChannel>
     readonly byTopic: Map<string, KnownChannel>
     readonly groups: Map<string, KnownGroup>
+    readonly deadTopics: Map<string, number>
   },
 ): void {
   const name = key?.toString() ?? ''
   const id = name.slice(name.indexOf(':') + 1)
-  if (name.startsWith('channel:')) {
+  if (name.startsWith('dead:')) {
+    if (value !== null) known.deadTopics.set(id, Number(value.toString()))
+  } else if (name.startsWith('channel:')) {
     const before = known.channels.get(id)
     if (before !== undefined) known.byTopic.delete(before.topic)
     known.channels.delete(id)
@@ -158,14 +166,5 @@ function parse(value: Buffer): unknown {
         cause,
       },
     )
-  }
-}
-
-/** Names of a channel's topic and a group's id under the prefix of the URL. */
-export function namesFor(wire: Wire) {
-  const { prefix } = wire.target
-  return {
-    topicOf: (address: string) => topicOf(address, prefix),
-    groupIdOf: (group: string) => groupIdOf(group, prefix),
   }
 }

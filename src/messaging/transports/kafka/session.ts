@@ -6,6 +6,7 @@ import { createDeadIndex } from './dead-index.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { createEphemerals, type Ephemerals } from './ephemerals.ts'
 import { createKafkaGroup, type GroupShared, type KafkaGroup } from './group.ts'
+import { removeSurplus, takeInventory } from './inventory.ts'
 import { type KafkaDriver, loadKafkaDriver } from './kafka-driver.ts'
 import { createProducer } from './producer.ts'
 import { createPublisher, type Publisher } from './publish.ts'
@@ -36,6 +37,8 @@ export interface Opened extends GroupShared {
   group(name: string): Promise<KafkaGroup>
   readonly stats: Transport['stats']
   readonly browse: NonNullable<Transport['browse']>
+  readonly inventory: NonNullable<Transport['inventory']>
+  readonly remove: NonNullable<Transport['remove']>
   /** Lets go of what every group is done with, where the contract keeps nothing. */
   trim(): Promise<void>
   end(drainMs: number): Promise<void>
@@ -91,6 +94,12 @@ function assemble(
   }
   const ephemerals: Ephemerals = createEphemerals({ ...shared, join })
   const reading = { ...shared, line: lookup }
+  const stats = () =>
+    readStats({
+      ...reading,
+      gaugesOf: (group) => groups.get(group)?.gauges() ?? new Map(),
+      sweep: () => ephemerals.sweep(),
+    })
   return {
     ...shared,
     groups,
@@ -99,12 +108,9 @@ function assemble(
     topology: { ...shared, messageBytesMax, stayIn: (group) => ephemerals.stayIn(group) },
     group: async (name) => join(await knownGroup(shared, groups, name)),
     browse: (query) => browse(reading, query),
-    stats: () =>
-      readStats({
-        ...reading,
-        gaugesOf: (group) => groups.get(group)?.gauges() ?? new Map(),
-        sweep: () => ephemerals.sweep(),
-      }),
+    stats,
+    inventory: () => takeInventory(shared, stats),
+    remove: (surplus) => removeSurplus(shared, surplus),
     trim: () => trimLogs(reading),
     async end(drainMs) {
       await Promise.all([...groups.values()].map((group) => group.close(drainMs)))

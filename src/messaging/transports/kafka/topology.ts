@@ -87,8 +87,8 @@ async function ensureChannels(
     fresh.add(channel.address)
     wishes.push(channelWish(ensuring, { channel, topic, groups }))
   }
-  const dead = isCreate ? deadWishes(ensuring, groups) : []
-  await createTopics(wire, [...wishes, ...dead])
+  const dead = isCreate ? deadTopics(ensuring, groups) : new Map<string, number>()
+  await createTopics(wire, [...wishes, ...(await deadWishes(ensuring, dead))])
   const facts = await wire.topics([...topics.values()])
   for (const [channel, topic] of topics) {
     const { address } = channel
@@ -155,18 +155,34 @@ function wholeMs(ms: number): string {
   return String(Math.max(1, Math.ceil(ms)))
 }
 
-function deadWishes({ wire }: Ensuring, groups: readonly GroupTopology[]): TopicWish[] {
-  const wishes = new Map<string, number>()
+/** Topics of dead letters and how long they keep them. */
+function deadTopics({ wire }: Ensuring, groups: readonly GroupTopology[]): Map<string, number> {
+  const topics = new Map<string, number>()
   for (const { deadLetter, ephemeral } of groups) {
     if (ephemeral === true) continue
     const name = topicOf(deadLetter.address, wire.target.prefix)
-    wishes.set(name, Math.max(wishes.get(name) ?? 0, deadLetter.retentionMs))
+    topics.set(name, Math.max(topics.get(name) ?? 0, deadLetter.retentionMs))
   }
-  return [...wishes].map(([name, retentionMs]) => ({
-    name,
-    partitions: 1,
-    configs: deadConfigs(retentionMs),
-  }))
+  return topics
+}
+
+/** Those that are missing; of those that are there the longer time stays. */
+async function deadWishes(
+  { wire, registry }: Ensuring,
+  topics: ReadonlyMap<string, number>,
+): Promise<TopicWish[]> {
+  const there = await wire.topics([...topics.keys()], true)
+  const wishes: TopicWish[] = []
+  for (const [name, retentionMs] of topics) {
+    const keptMs = registry.deadTopics.get(name)
+    if (!there.has(name)) {
+      wishes.push({ name, partitions: 1, configs: deadConfigs(retentionMs) })
+    } else if (keptMs !== undefined && keptMs < retentionMs) {
+      await setConfigs(wire, name, { 'retention.ms': wholeMs(retentionMs) })
+    }
+    if ((keptMs ?? 0) < retentionMs) await registry.putDeadTopic(name, retentionMs)
+  }
+  return wishes
 }
 
 const orderingRank = { none: 0, 'per-key': 1, 'per-channel': 2 } as const
