@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Topology, Transport } from '../../src/messaging/transport.ts'
 import { createNatsTransport } from '../../src/messaging/transports/nats/index.ts'
 import { type ConnectOptions, describeTransport, faultProxy } from '../../src/testing/index.ts'
-import { removeNamespace } from './nats-broker.ts'
+import { natsChild, removeNamespace } from './nats-broker.ts'
 import { startNatsServer } from './nats-server.ts'
 import { type OwnService, startOwnService, withService } from './service-url.ts'
 
@@ -87,9 +87,9 @@ await withService('nats', async (server) => {
     void describeTransport(
       'nats, whose server is killed and restarted,',
       () => {
-        const url = () => `${own.url}?namespace=t${randomUUID().slice(0, 8)}`
-        const place = url()
+        const place = `${own.url}?namespace=t${randomUUID().slice(0, 8)}`
         return {
+          url: place,
           async connect(options?: ConnectOptions) {
             const transport = createNatsTransport({ ...options, url: place })
             await transport.connect()
@@ -101,7 +101,7 @@ await withService('nats', async (server) => {
           },
         }
       },
-      { runner, only: [2, 8, 11, 33], patience: 2 },
+      { runner, child: natsChild, only: [2, 8, 11, 33], patience: 2 },
     )
   })
 
@@ -266,6 +266,31 @@ await withService('nats', async (server) => {
         .toMatchObject({ id: 'after' })
       await expect.poll(() => ids, { timeout: 15_000 }).toContain('after')
     }, 60_000)
+
+    it('takes no channel whose subjects another stream has, unless the contract names it', async () => {
+      const namespace = `t${randomUUID().slice(0, 8)}`
+      ends.push(() => removeNamespace(server, `${server}?namespace=${namespace}`, namespace))
+      const transport = await opened(`${server}?namespace=${namespace}`)
+      const address = `${namespace}.orders`
+      const other = await connect({ servers: new URL(server).host })
+      const stream = `${namespace}-theirs`
+      ends.push(() => other.close())
+      ends.push(() => other.request(`$JS.API.STREAM.DELETE.${stream}`))
+      await other.request(
+        `$JS.API.STREAM.CREATE.${stream}`,
+        JSON.stringify({ name: stream, subjects: [address], storage: 'file', retention: 'limits' }),
+      )
+      await expect(transport.ensure(topologyOf(address), 'create')).rejects.toMatchObject({
+        code: 'TOPOLOGY_IN_USE',
+      })
+      const { channels, groups } = topologyOf(address)
+      const named = channels.map((each) => ({ ...each, bindings: { nats: { stream } } }))
+      await transport.ensure({ channels: named, groups }, 'create')
+      const { ids } = await collect(transport, address)
+      await other.request(address, '{"id":"theirs","type":"placed"}')
+      await transport.publish([recordOf(address, 'ours')])
+      await expect.poll(() => ids.toSorted(), { timeout: 5000 }).toEqual(['ours', 'theirs'])
+    })
 
     it('gives lanes to a subscriber however soon it comes back', async () => {
       const namespace = `t${randomUUID().slice(0, 8)}`

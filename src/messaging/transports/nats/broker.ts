@@ -70,12 +70,15 @@ export function createBroker(options: BrokerOptions): Transport {
     },
     connect: (signal) => connect(life, signal),
     close: ({ drainMs }) => close(life, drainMs),
-    async ensure(topology, mode) {
-      const { session, life: connection } = openForIntake(life)
-      return ensureTopology(session, { topology, mode }, (hanging) => connection.begin(hanging))
+    ensure(topology, mode) {
+      return told('did not give the topology', () => {
+        const { session, life: connection } = openForIntake(life)
+        return ensureTopology(session, { topology, mode }, (hanging) => connection.begin(hanging))
+      })
     },
     publish: async (records, signal) => open(life).publisher.publish(records, signal),
-    subscribe: async (spec, sink) => subscribe(openForIntake(life).session, spec, sink),
+    subscribe: (spec, sink) =>
+      told('has no such group', () => subscribe(openForIntake(life).session, spec, sink)),
     async settle(settlements) {
       // What was out when the transport closed was given back: it is with others now.
       if (life.opened?.session.isEnded === true) {
@@ -83,19 +86,34 @@ export function createBroker(options: BrokerOptions): Transport {
       }
       return settle(open(life).session, settlements)
     },
-    dead: {
-      list: async (filter, page) => open(life).dead.list(filter, page),
-      get: async (id) => open(life).dead.get(id),
-      replay: async (id) => open(life).dead.replay(id),
-      discard: async (id) => open(life).dead.discard(id),
-      count: async (filter) => open(life).dead.count(filter),
-      put: async (letter) => open(life).dead.put(letter),
-    },
-    stats: async () => open(life).stats(),
-    browse: async (query) => browse(open(life).session, query),
-    inventory: async () => inventory(open(life).session),
-    remove: async (surplus) => remove(open(life).session, surplus),
+    dead: deadLettersOf(life),
+    stats: () => told('did not give its counts', () => open(life).stats()),
+    browse: (query) => told('cannot be read', () => browse(open(life).session, query)),
+    inventory: () => told('cannot be read', () => inventory(open(life).session)),
+    remove: (surplus) => told('kept what was to go', () => remove(open(life).session, surplus)),
     onError: (listener) => void life.errorListeners.add(listener),
+  }
+}
+
+/** Whatever the client or the server says, callers get errors of the catalogue. */
+async function told<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asTreatyError(error, what)
+  }
+}
+
+function deadLettersOf(life: Life): Transport['dead'] {
+  const ask = <Result>(work: (dead: Transport['dead']) => Promise<Result>) =>
+    told('did not give its dead letters', () => work(open(life).dead))
+  return {
+    list: (filter, page) => ask((dead) => dead.list(filter, page)),
+    get: (id) => ask((dead) => dead.get(id)),
+    replay: (id) => ask((dead) => dead.replay(id)),
+    discard: (id) => ask((dead) => dead.discard(id)),
+    count: (filter) => ask((dead) => dead.count(filter)),
+    put: (letter) => ask((dead) => dead.put(letter)),
   }
 }
 

@@ -59,6 +59,11 @@ export function asTreatyError(error: unknown, what: string): TreatyError {
       cause: error,
     })
   }
+  if (!/timeout|connection|respond|request|drain/i.test(name) && typeof code !== 'string') {
+    return new TreatyError('TRANSPORT_FAILED', `NATS ${what}: ${firstLine(message)}`, {
+      cause: error,
+    })
+  }
   return new TreatyError('BROKER_UNREACHABLE', `NATS ${what}: ${firstLine(message)}`, {
     hint: 'Check host and port of the URL, and that nats-server runs there.',
     cause: error,

@@ -146,17 +146,17 @@ export async function upgradeStream(
 export function channelConfig(
   wire: Wire,
   channel: { readonly address: string; readonly stream: string },
-  replicas: number,
+  options: { readonly namespace: string; readonly replicas: number },
 ): StreamConfig {
   const { batches, schedules, ttl } = featuresOf(wire)
   return {
     name: channel.stream,
     subjects: channelSubjects(channel.address),
-    description: `${ourMark}: channel ${channel.address}`,
+    description: `${ourMark}: channel ${channel.address} of ${options.namespace}`,
     retention: 'limits',
     storage: 'file',
     discard: 'old',
-    num_replicas: replicas,
+    num_replicas: options.replicas,
     duplicate_window: duplicateWindowMs * 1_000_000,
     allow_direct: true,
     ...(batches ? { allow_atomic: true } : {}),

@@ -8,6 +8,7 @@ import {
   wantedChannel,
 } from './definitions.ts'
 import type { Document } from './documents.ts'
+import { isApiError, jsCode } from './errors.ts'
 import { publishedThrough } from './ledger.ts'
 import { channelSubjects } from './names.ts'
 import type { Session } from './session.ts'
@@ -16,6 +17,7 @@ import {
   createStream,
   isOurs,
   limitsOf,
+  type StreamConfig,
   streamInfo,
   upgradeStream,
 } from './streams.ts'
@@ -89,33 +91,67 @@ async function ensureChannel(
 
 /** True: the stream is ours alone. */
 async function ensureStream({ session }: Ensuring, channel: ChannelDocument): Promise<boolean> {
-  const { wire, replicas } = session
-  const config = channelConfig(wire, channel, replicas)
-  if (await createStream(wire, config)) return true
+  const { wire } = session
+  const config = channelConfig(wire, channel, session)
+  try {
+    if (await createStream(wire, config)) return true
+  } catch (error) {
+    if (isApiError(error, jsCode.subjectsOverlap)) throw subjectsTaken(channel)
+    throw error
+  }
   const found = await streamInfo(wire, channel.stream)
   if (found === undefined) return false
   const subjects = found.config.subjects ?? []
   const lacking = channelSubjects(channel.address).filter((each) => !subjects.includes(each))
-  if (isOurs(found.config) && lacking.length === 0) return true
-  const other = isOurs(found.config) ? found.config.description : undefined
-  if (other !== undefined) {
+  const isSame = found.config.description === config.description
+  if (isSame && lacking.length === 0) return true
+  if (isOurs(found.config) && !isSame) {
+    // Two that trim one stream would take each other's messages away.
     throw new TreatyError(
       'TOPOLOGY_IN_USE',
-      `the stream '${channel.stream}' is taken by ${other.replace('Treaty: ', '')}, so '${channel.address}' needs another`,
-      { hint: 'Name another stream in bindings.nats.stream.' },
+      `the stream '${channel.stream}' is taken: ${found.config.description}`,
+      {
+        hint: 'Use the same ?namespace= for all who share a channel, or another stream in bindings.nats.stream.',
+        details: { address: channel.address, stream: channel.stream },
+      },
     )
   }
-  // Somebody else's stream is only added to.
-  const { batches, schedules, ttl } = session.features
-  await wire.api(`STREAM.UPDATE.${channel.stream}`, {
-    ...found.config,
-    subjects: [...subjects, ...lacking],
-    allow_direct: true,
-    ...(batches ? { allow_atomic: true } : {}),
-    ...(schedules && found.config.discard !== 'new' ? { allow_msg_schedules: true } : {}),
-    ...(ttl ? { allow_msg_ttl: true } : {}),
-  })
-  return false
+  await addTo(session, { ...channel, subjects: [...subjects, ...lacking] }, found.config)
+  return isSame
+}
+
+/** Somebody else's stream is only added to. */
+async function addTo(
+  { wire, features }: Session,
+  channel: ChannelDocument & { readonly subjects: readonly string[] },
+  config: StreamConfig,
+): Promise<void> {
+  const { batches, schedules, ttl } = features
+  try {
+    await wire.api(`STREAM.UPDATE.${channel.stream}`, {
+      ...config,
+      subjects: channel.subjects,
+      allow_direct: true,
+      ...(batches ? { allow_atomic: true } : {}),
+      ...(schedules && config.discard !== 'new' ? { allow_msg_schedules: true } : {}),
+      ...(ttl ? { allow_msg_ttl: true } : {}),
+    })
+  } catch (error) {
+    if (isApiError(error, jsCode.subjectsOverlap)) throw subjectsTaken(channel)
+    throw error
+  }
+}
+
+function subjectsTaken({ address, stream }: ChannelDocument): TreatyError {
+  const [own, below] = channelSubjects(address)
+  return new TreatyError(
+    'TOPOLOGY_IN_USE',
+    `another stream listens to '${own}' or '${below}', which the channel '${address}' needs`,
+    {
+      hint: 'Name that stream in bindings.nats.stream of the channel, or use another address.',
+      details: { address, stream },
+    },
+  )
 }
 
 /** A stream that is gone, or that forgets by itself, breaks the promise that nothing is lost. */
@@ -133,7 +169,8 @@ async function compareStream(ensuring: Ensuring, channel: ChannelDocument): Prom
     return
   }
   // A server that was upgraded can more than when the stream was made.
-  if (isCreate) await upgradeStream(session.wire, found, channelConfig(session.wire, channel, 1))
+  if (isCreate)
+    await upgradeStream(session.wire, found, channelConfig(session.wire, channel, session))
   const limits = limitsOf(found.config)
   if (limits.length > 0) {
     note(report, {
