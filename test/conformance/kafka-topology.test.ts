@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { OutgoingRecord, Topology, Transport } from '../../src/messaging/transport.ts'
 import { createKafkaTransport } from '../../src/messaging/transports/kafka/index.ts'
-import { dropKafka, freshKafkaUrl } from './kafka-broker.ts'
+import { offsetsOf } from '../../src/messaging/transports/kafka/reader.ts'
+import { deleteRecords } from '../../src/messaging/transports/kafka/topics.ts'
+import { dropKafka, freshKafkaUrl, onKafka } from './kafka-broker.ts'
 import { withService } from './service-url.ts'
 
 const group = (name: string, start: 'earliest' | 'latest' = 'earliest') => ({
@@ -34,7 +36,7 @@ const order = (at: number): OutgoingRecord => ({
 
 async function inKafka(
   server: string,
-  body: (transport: Transport, connect: () => Promise<Transport>) => Promise<void>,
+  body: (transport: Transport, connect: () => Promise<Transport>, url: string) => Promise<void>,
 ): Promise<void> {
   const { url } = freshKafkaUrl(server)
   const opened: Transport[] = []
@@ -45,11 +47,25 @@ async function inKafka(
     return transport
   }
   try {
-    await body(await connect(), connect)
+    await body(await connect(), connect, url)
   } finally {
     await Promise.all(opened.map((transport) => transport.close({ drainMs: 0 })))
     await dropKafka(url)
   }
+}
+
+/** What retention does to a partition, here at once. */
+async function takeFirst(url: string): Promise<void> {
+  await onKafka(url, async (wire) => {
+    const topic = `${wire.target.prefix}orders`
+    const places = Array.from({ length: 12 }, (_, partition) => ({ topic, partition }))
+    const ends = await offsetsOf(wire, places)
+    const before = places.flatMap((place) => {
+      const end = ends.get(`${topic}#${place.partition}`) ?? 0
+      return end > 0 ? [{ ...place, offset: end - 1 }] : []
+    })
+    await deleteRecords(wire, before)
+  })
 }
 
 await withService('kafka', (server) => {
@@ -141,6 +157,55 @@ await withService('kafka', (server) => {
           (await transport.stats()).counts.find(({ consumer }) => consumer === 'late')
         await expect.poll(async () => (await row())?.handled).toBe(2)
         expect(await row()).toMatchObject({ deliveries: 2, waiting: 0 })
+      }))
+
+    it('counts what retention took before it was handled as expired, and goes on behind it', () =>
+      inKafka(server, async (transport, connect, url) => {
+        await transport.ensure(topology, 'create')
+        await transport.publish(Array.from({ length: 20 }, (_, at) => order(at)))
+        await transport.stats()
+        await takeFirst(url)
+        const consumer = await connect()
+        const told: string[] = []
+        consumer.onError((error) => told.push(error.message))
+        const got: string[] = []
+        const subscription = await consumer.subscribe({ group: 'shop.billing' }, (deliveries) => {
+          got.push(...deliveries.map(({ record }) => record.id))
+          void consumer.settle(deliveries.map((delivery) => ({ outcome: 'ack', delivery })))
+        })
+        subscription.grant(100)
+        await consumer.publish([order(20)])
+
+        await expect.poll(() => got.includes('order-20'), { timeout: 10_000 }).toBe(true)
+        const row = async () =>
+          (await consumer.stats()).counts.find((each) => each.consumer === 'billing')
+        await expect.poll(async () => (await row())?.waiting, { timeout: 10_000 }).toBe(0)
+        const { deliveries = 0, handled = 0, expired = 0 } = (await row()) ?? {}
+        expect(deliveries).toBe(21)
+        expect(handled).toBe(got.length)
+        expect(expired).toBe(21 - got.length)
+        expect(expired).toBeGreaterThan(0)
+        expect(told.join()).toContain('does not keep')
+      }))
+
+    it('lets go of what every group is done with, where the contract keeps nothing', () =>
+      inKafka(server, async (transport) => {
+        const channel = { address: 'orders', ordering: 'per-channel' as const }
+        await transport.ensure({ ...topology, channels: [channel] }, 'create')
+        const subscription = await transport.subscribe({ group: 'shop.billing' }, (deliveries) => {
+          void transport.settle(deliveries.map((delivery) => ({ outcome: 'ack', delivery })))
+          subscription.grant(deliveries.length)
+        })
+        subscription.grant(100)
+        for (let from = 0; from < 3000; from += 500) {
+          await transport.publish(Array.from({ length: 500 }, (_, at) => order(from + at)))
+        }
+
+        const messages = async () => (await transport.inventory?.())?.channels[0]?.messages ?? 0
+        await expect.poll(messages, { timeout: 20_000, interval: 200 }).toBeLessThan(1500)
+        const { counts } = await transport.stats()
+        expect(counts.find(({ consumer }) => consumer === null)?.published).toBe(3000)
+        expect(counts.find(({ consumer }) => consumer === 'billing')?.deliveries).toBe(3000)
       }))
 
     it('agrees on where a group begins when two processes make it at the same time', () =>

@@ -13,6 +13,8 @@ export interface BrokerOptions extends TransportOptions {
 }
 
 const upkeepMs = 5000
+/** Every so many rounds the states of lanes are copied to where they outlive the committed offsets. */
+const roundsOfCopies = 120
 
 /** Where a transport is in its life. */
 interface Life {
@@ -129,10 +131,12 @@ function keepUp(life: Life, opened: Opened): () => Promise<void> {
   let timer: TimerHandle | undefined
   let running: Promise<void> | undefined
   let isOver = false
+  let round = 0
   const arm = () => {
     if (isOver) return
     timer = clock.setTimeout(() => {
-      running = upkeep(opened)
+      round += 1
+      running = upkeep(opened, round)
         .catch((error: unknown) => report(life, error))
         .finally(arm)
     }, upkeepMs)
@@ -145,11 +149,13 @@ function keepUp(life: Life, opened: Opened): () => Promise<void> {
   }
 }
 
-async function upkeep(opened: Opened): Promise<void> {
+async function upkeep(opened: Opened, round: number): Promise<void> {
   if (opened.groups.size === 0) return
   for (const group of opened.groups.values()) await group.check()
   await opened.states.meter.save()
   await opened.trim()
+  if (round % roundsOfCopies !== 0) return
+  for (const group of opened.groups.values()) await group.keep()
 }
 
 async function close(life: Life, drainMs: number): Promise<void> {

@@ -14,6 +14,7 @@ import { createLaneAsks, type LaneAsks } from './lane-asks.ts'
 import { createLaneFeed, type LaneFeed } from './lane-feed.ts'
 import { emptyState, type LaneState } from './lane-state.ts'
 import { createLaneWriter, type LaneWriter } from './lane-writer.ts'
+import { lostByRetention } from './loss.ts'
 import { createMember, type Member } from './member.ts'
 import { laneName, placeOf } from './names.ts'
 import type { Producer } from './producer.ts'
@@ -90,7 +91,14 @@ class Group implements KafkaGroup {
       core: () => this.#core,
       member: () => this.#member,
     }
-    this.#feed = createLaneFeed({ ...common, meter: shared.states.meter })
+    this.#feed = createLaneFeed({
+      ...common,
+      meter: shared.states.meter,
+      lost: (hold, state) => {
+        const beginning = this.#known.beginnings[hold.address]
+        return lostByRetention({ ...common, line: wire.control }, hold, { state, beginning })
+      },
+    })
     this.#writer = createLaneWriter({ ...common, group })
     this.#asks = createLaneAsks(common)
     this.#core = createLaneGroup({

@@ -139,6 +139,24 @@ class Book implements LaneBook {
   }
 }
 
+/** The state without what lies before an offset. */
+export function clipped(state: LaneState, from: number): LaneState {
+  const edge = state.low + state.runs.reduce((sum, run) => sum + run, 0)
+  const isAnew = from < state.low || from >= edge
+  const open = isAnew
+    ? []
+    : openRanges(state).flatMap(([begin, end]): Range[] =>
+        end > from ? [[Math.max(begin, from), end]] : [],
+      )
+  const low = open[0]?.[0] ?? (isAnew ? from : edge)
+  return {
+    ...state,
+    low,
+    runs: isAnew ? [] : runsOf(open, low, edge),
+    entries: new Map([...state.entries].filter(([offset]) => offset >= low && !isAnew)),
+  }
+}
+
 function countedIn(before: Tallies, write: LaneWrite): Tallies {
   let tallies = before
   for (const { entry, as } of write.ended) {

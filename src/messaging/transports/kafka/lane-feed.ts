@@ -1,13 +1,13 @@
 import { delay } from '../../../core/clock.ts'
-import type { TreatyError } from '../../../core/errors.ts'
+import { TreatyError } from '../../../core/errors.ts'
 import type { LaneEntry, LaneGroup } from '../../lanes/driver.ts'
 import type { Hold } from './hold.ts'
-import { createLaneBook } from './lane-book.ts'
-import { emptyState } from './lane-state.ts'
+import { clipped, createLaneBook } from './lane-book.ts'
+import { type LaneState, tallied } from './lane-state.ts'
 import { headerTexts, marks, messageOf } from './messages.ts'
 import type { Meter } from './meter.ts'
 import { laneName } from './names.ts'
-import { type LogChunk, type LogRecord, readLogs } from './reader.ts'
+import { type LogChunk, type LogRecord, offsetOutOfRange, readLogs } from './reader.ts'
 import { hasMoved, type Line, type Wire } from './wire.ts'
 
 /** Reads the lanes that are ours and hands their messages to the core, as far as it has room. */
@@ -26,6 +26,8 @@ export interface LaneFeedOptions {
   readonly core: () => LaneGroup
   readonly holds: ReadonlyMap<string, Hold>
   readonly meter: Meter
+  /** Messages that are gone and were never finished, by type, for a lane that has to start again with this state. */
+  lost(hold: Hold, state: LaneState): Promise<ReadonlyMap<string, number>>
   onError(error: TreatyError): void
 }
 
@@ -35,7 +37,6 @@ const shortPollMs = 20
 const silenceMs = 8000
 const idleMs = 200
 const pauseMs = 100
-const offsetOutOfRange = 1
 
 export function createLaneFeed(options: LaneFeedOptions): LaneFeed {
   return new Feed(options)
@@ -150,7 +151,7 @@ class Feed implements LaneFeed {
     const isLate = hold === undefined || this.#options.holds.get(hold.lane) !== hold
     if (isLate || hold.isReleasing) return true
     if (chunk.errorCode === offsetOutOfRange) {
-      this.#restart(hold, chunk.start)
+      void this.#restart(hold, chunk.start)
       return true
     }
     if (chunk.errorCode !== 0) {
@@ -168,23 +169,36 @@ class Feed implements LaneFeed {
     return true
   }
 
-  /** The broker does not keep what was to be read next: retention was faster than we were. */
-  #restart(hold: Hold, start: number): void {
+  /** The broker does not keep what was to be read next: retention was faster than we were, or the topic is another. */
+  async #restart(hold: Hold, start: number): Promise<void> {
     if (hold.fetchFrom === start) return
-    const { low, tallies } = hold.book.released()
-    if (low < start) this.#tellOfLoss(hold, low, start)
-    hold.book = createLaneBook({ ...emptyState(start), tallies })
+    hold.isFetching = true
+    const { core, holds, lost } = this.#options
+    const state = clipped(hold.book.released(), start)
+    const gone = await lost(hold, state).catch(() => new Map<string, number>())
+    if (holds.get(hold.lane) !== hold || hold.isReleasing) return
+    let { tallies } = state
+    for (const [type, count] of gone) tallies = tallied(tallies, type, { expired: count })
+    hold.book = createLaneBook({ ...state, tallies })
     hold.ahead = []
-    hold.fetchFrom = start
-    this.#options.core().assign(hold.lane)
+    hold.fetchFrom = state.low
+    hold.isFetching = false
+    const { startsThrough } = state
+    core().assign(hold.lane, startsThrough === undefined ? {} : { startsThrough })
+    const count = [...gone.values()].reduce((sum, each) => sum + each, 0)
+    if (count > 0) this.#tellOfLoss(hold, count)
+    this.readNow()
   }
 
-  #tellOfLoss({ topic, partition }: Hold, low: number, start: number): void {
-    // A group that begins at the oldest message has lost nothing.
-    if (low === 0) return
-    const { wire, group, onError } = this.#options
-    const text = `partition ${partition} of '${topic}' keeps nothing before offset ${start}, and ${group} had read up to ${low}`
-    onError(wire.known(new Error(text)))
+  #tellOfLoss({ topic, partition }: Hold, count: number): void {
+    const { group, onError } = this.#options
+    const text = `partition ${partition} of '${topic}' does not keep ${count} messages any more that ${group} had not handled`
+    onError(
+      new TreatyError('TRANSPORT_FAILED', text, {
+        hint: 'Raise the retention of the channel, or run its consumers more often.',
+        details: { group, topic, partition, messages: count },
+      }),
+    )
   }
 
   /** Hands on as much of what was read as the core has room for. */

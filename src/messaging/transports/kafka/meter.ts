@@ -28,8 +28,8 @@ export interface Meter {
   before(place: Place, offset: number): Promise<Metered>
   /** A consumer reads the log anyhow: what it has read from the offset on where the count ends need not be read again. */
   pass(place: Place, read: { from: number; next: number; records: readonly LogRecord[] }): void
-  /** Writes down what was counted since it was last written. */
-  save(): Promise<void>
+  /** Writes down what was counted since it was last written; not again within `gapMs`. */
+  save(gapMs?: number): Promise<void>
   /** Offset up to which the counts of a partition are written down. */
   savedOffset(place: Place): number
   /** A record of the topic of states. */
@@ -55,6 +55,7 @@ class LogMeter implements Meter {
   readonly #counted = new Map<string, Count>()
   readonly #saved = new Map<string, Metered>()
   #reading: Promise<unknown> = Promise.resolve()
+  #savedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MeterOptions) {
     this.#options = options
@@ -109,14 +110,17 @@ class LogMeter implements Meter {
     if (goesOn) count.add(read.records, read.next)
   }
 
-  async save(): Promise<void> {
+  async save(gapMs = 0): Promise<void> {
+    const now = this.#options.wire.clock.monotonic()
+    if (now - this.#savedAt < gapMs) return
+    this.#savedAt = now
     const log = this.#options.states()
     await Promise.all(
       [...this.#counted].map(async ([name, count]) => {
-        const now = count.seen()
-        if (now.offset <= (this.#saved.get(name)?.offset ?? 0)) return
-        await log.put(`${prefix}${name}`, Buffer.from(pack(now)))
-        this.#saved.set(name, now)
+        const seen = count.seen()
+        if (seen.offset <= (this.#saved.get(name)?.offset ?? 0)) return
+        await log.put(`${prefix}${name}`, Buffer.from(pack(seen)))
+        this.#saved.set(name, seen)
       }),
     )
   }

@@ -35,6 +35,8 @@ const chunkBytesDefault = 262_144
 const answerBytesMax = 16_777_216
 /** Only what committed transactions wrote. */
 const readCommitted = 1
+export const offsetOutOfRange = 1
+const topicGone = 3
 const isControl = 1 << 5
 
 /** Reads on from each place once, waiting up to `waitMs` for anything. Errors of a part are in its chunk. */
@@ -47,7 +49,18 @@ export async function readLogs(
   const answers = await Promise.all(
     [...byServer].map(([server, reaches]) => readFrom(wire, line, { ...asked, server, reaches })),
   )
-  return answers.flat()
+  return withStarts(wire, answers.flat())
+}
+
+/** An answer "out of range" does not say what is in range. */
+async function withStarts(wire: Wire, chunks: LogChunk[]): Promise<LogChunk[]> {
+  const lost = chunks.filter(({ errorCode }) => errorCode === offsetOutOfRange)
+  if (lost.length === 0) return chunks
+  const starts = await offsetsOf(wire, lost, startOfLog)
+  return chunks.map((chunk) => {
+    const start = lost.includes(chunk) ? starts.get(`${chunk.topic}#${chunk.partition}`) : undefined
+    return start === undefined ? chunk : { ...chunk, start }
+  })
 }
 
 async function leadersOf<Each extends Place>(
@@ -218,9 +231,10 @@ export async function* readToEnd(
       const reach = progress.get(name)
       if (reach === undefined) continue
       // Out of range: what was to be read is not kept any more.
-      const next = chunk.errorCode === 1 ? Math.max(chunk.start, reach.offset + 1) : chunk.next
+      const isLost = chunk.errorCode === offsetOutOfRange
+      const next = isLost ? Math.max(chunk.start, reach.offset + 1) : chunk.next
       if (chunk.errorCode === 0) yield chunk
-      const isOver = next >= (ends.get(name) ?? 0) || chunk.errorCode === 3
+      const isOver = next >= (ends.get(name) ?? 0) || chunk.errorCode === topicGone
       if (isOver) progress.delete(name)
       else progress.set(name, { ...reach, offset: next })
     }

@@ -1,3 +1,4 @@
+import { delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { brokerErrorIds } from './errors.ts'
 import { type Wire, withPartErrors } from './wire.ts'
@@ -12,6 +13,7 @@ export interface TopicWish {
 }
 
 const administrationMs = 8000
+const goneMs = 3000
 /** Kafka's number of the kind "topic" among things with settings. */
 const topicResource = 2
 const setConfig = 0
@@ -114,7 +116,11 @@ export async function deleteTopics(wire: Wire, names: readonly string[]): Promis
       if (!isOnly(error, 'UNKNOWN_TOPIC_OR_PARTITION')) throw error
     }
   })
-  await wire.topics(names, true)
+  // The servers hear of it one after another.
+  const until = wire.clock.monotonic() + goneMs
+  while ((await wire.topics(names, true)).size > 0 && wire.clock.monotonic() < until) {
+    await delay(wire.clock, 20)
+  }
 }
 
 /** Deletes consumer groups with their offsets; those that are gone already are none of its concern. */
