@@ -20,7 +20,8 @@ async function dropKeys(server: string, prefix: string): Promise<void> {
     let cursor = '0'
     do {
       const [next, keys] = await client.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1000)
-      if (keys.length > 0) await client.unlink(...keys)
+      // One by one: on a cluster they are in different slots.
+      await client.pipeline(keys.map((key) => ['unlink', key])).exec()
       cursor = next
     } while (cursor !== '0')
   })

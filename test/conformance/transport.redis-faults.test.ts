@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -40,6 +41,15 @@ const until = async (condition: () => boolean | Promise<boolean>, boundMs = 10_0
     if (performance.now() > deadline) throw new Error('waited in vain')
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
+}
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const listener = createServer()
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+  const { port } = listener.address() as AddressInfo
+  await new Promise((resolve) => listener.close(resolve))
+  return port
 }
 
 /** Why the transport does not connect. */
@@ -247,7 +257,7 @@ await withService('redis', async (server) => {
           ],
           { stdio: 'ignore' },
         )
-        const port = Number(new URL(own.url).port) + 1000
+        const port = await freePort()
         await onRedis(own.url, (client) =>
           client.call(
             ...([

@@ -17,7 +17,7 @@ import { createDeadLetters } from './dead-letters.ts'
 import { createDoorbell } from './doorbell.ts'
 import { loadRedisDriver } from './driver.ts'
 import { readGroup } from './groups.ts'
-import { createLink, type LinkOptions } from './link.ts'
+import { createLink, type Link, type LinkOptions } from './link.ts'
 import { namesUnder } from './names.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { openRuntime, type Runtime } from './runtime.ts'
@@ -152,46 +152,32 @@ async function connect(life: Life, signal: AbortSignal | undefined): Promise<voi
 async function openBroker(life: Life, signal: AbortSignal | undefined): Promise<Opened> {
   const { options, errorListeners } = life
   const { place, clock = systemClock, random = systemRandom, leaseMs = leaseMsDefault } = options
-  const driver = await loadRedisDriver()
-  let fsync: string | undefined
   const report = (error: TreatyError) => {
     for (const listener of errorListeners) listener(error)
   }
   const runtimes = new Map<string, Promise<Runtime>>()
   const common = {
-    driver,
+    driver: await loadRedisDriver(),
     place,
     clock,
     random,
     silenceMs: Math.min(silenceMsMax, Math.max(silenceMsMin, leaseMs / 2)),
-  } satisfies Partial<LinkOptions>
-  const link = createLink({
-    ...common,
-    check: async (call) => {
-      fsync = (await checkServer(call, place)).fsync
+  }
+  const { link, bell, fsync } = await openLinks(common, {
+    ...(signal === undefined ? {} : { signal }),
+    onUp() {
+      // What is ours was perhaps lost meanwhile, and what is waiting rang for nobody.
+      for (const opening of runtimes.values()) {
+        opening.then((runtime) => runtime.beat()).catch(() => undefined)
+      }
     },
-    onUp: () => {
-      for (const runtime of runtimes.values())
-        void runtime.then(
-          (one) => one.beat(),
-          () => undefined,
-        )
-    },
-    onDown: (error) => {
+    onDown(error) {
       if (life.closing === undefined) report(error)
     },
   })
-  await link.open(signal)
-  const bellLink = createLink({ ...common, check: async () => undefined, onDown: () => undefined })
-  try {
-    await bellLink.open(signal)
-  } catch (error) {
-    link.close()
-    throw error
-  }
   const session: Session = {
     link,
-    doorbell: createDoorbell({ link: bellLink, clock, placeName: place.name, onError: report }),
+    doorbell: createDoorbell({ link: bell, clock, placeName: place.name, onError: report }),
     names: namesUnder(place.prefix),
     place,
     clock,
@@ -199,7 +185,7 @@ async function openBroker(life: Life, signal: AbortSignal | undefined): Promise<
     leaseMs,
     messageBytesMax: options.capabilities.messageBytesMax,
     id: randomUUID(),
-    fsync: () => fsync,
+    fsync,
     addresses: new Set(),
     ephemeral: new Map(),
     reportError: report,
@@ -213,11 +199,37 @@ async function openBroker(life: Life, signal: AbortSignal | undefined): Promise<
     runtimes,
     async end() {
       await stopUpkeep()
-      await removeEphemeral(session).catch(() => undefined)
+      // Without a connection they vanish by themselves.
+      if (link.isReady) await removeEphemeral(session).catch(() => undefined)
       await session.doorbell.close()
       link.close()
     },
   }
+}
+
+/** The connection for everything, and one that waits. */
+async function openLinks(
+  common: Omit<LinkOptions, 'check' | 'onUp' | 'onDown'>,
+  on: Pick<LinkOptions, 'onUp' | 'onDown'> & { readonly signal?: AbortSignal },
+): Promise<{ link: Link; bell: Link; fsync: Session['fsync'] }> {
+  const { signal, ...listeners } = on
+  let fsync: string | undefined
+  const link = createLink({
+    ...common,
+    ...listeners,
+    check: async (call) => {
+      fsync = (await checkServer(call, common.place)).fsync
+    },
+  })
+  const bell = createLink({ ...common, check: async () => undefined, onDown: () => undefined })
+  await link.open(signal)
+  try {
+    await bell.open(signal)
+  } catch (error) {
+    link.close()
+    throw error
+  }
+  return { link, bell, fsync: () => fsync }
 }
 
 async function subscribe(
@@ -236,7 +248,8 @@ async function subscribe(
     opening.catch(() => runtimes.delete(group))
   }
   const runtime = await opening
-  return runtime.subscribe(spec, sink)
+  // The last subscription before this one has just ended it.
+  return runtime.isClosed ? subscribe(opened, spec, sink) : runtime.subscribe(spec, sink)
 }
 
 /** Groups that are served here take on what was added to them. */

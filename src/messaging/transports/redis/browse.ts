@@ -41,11 +41,14 @@ export async function browse(session: Session, query: BrowseQuery): Promise<Page
   ).flat()
   found.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1))
   const page = found.slice(0, most)
+  const facts = new Map<string, Promise<LaneFacts>>()
   const items = await Promise.all(
-    page.map(async (each) => ({
-      record: each.read.record,
-      consumers: await statesOf(session, each),
-    })),
+    page.map(async (each) => {
+      const lane = names.lane(each.address, each.lane)
+      const known = facts.get(lane) ?? factsOf(session, each)
+      facts.set(lane, known)
+      return { record: each.read.record, consumers: await statesOf(session, each, await known) }
+    }),
   )
   const last = page.at(-1)
   return found.length > most && last !== undefined ? { items, next: orderOf(last) } : { items }
@@ -92,26 +95,39 @@ async function scanLane(
   }
 }
 
-async function statesOf(session: Session, found: Found): Promise<ConsumerState[]> {
-  const { link, names } = session
-  const base = names.base(found.address)
-  const stream = names.lane(found.address, found.lane)
-  const [groups, infos] = (await Promise.all([
-    link.ask(() => link.call('HGETALL', `${base}:groups`)),
-    link.ask(() => link.call('XINFO', 'GROUPS', stream)),
+/** What is asked once for all messages of a lane. */
+interface LaneFacts {
+  readonly groups: readonly { readonly name: string; readonly text: GroupText }[]
+  /** Group → last entry that was handed to it. */
+  readonly delivered: ReadonlyMap<string, string>
+}
+
+async function factsOf({ link, names }: Session, { address, lane }: Found): Promise<LaneFacts> {
+  const [pairs, infos] = (await Promise.all([
+    link.ask(() => link.call('HGETALL', `${names.base(address)}:groups`)),
+    link.ask(() => link.call('XINFO', 'GROUPS', names.lane(address, lane))),
   ])) as [readonly Reply[], readonly (readonly Reply[])[]]
-  const delivered = new Map(infos.map((info) => [String(info[1]), String(info[7])]))
-  const states: ConsumerState[] = []
-  for (let at = 0; at + 1 < groups.length; at += 2) {
-    const group = String(groups[at])
-    const { consumer, types } = JSON.parse(String(groups[at + 1])) as GroupText
-    if (types !== '*' && !types.includes(found.read.record.type)) continue
-    states.push({
-      consumer,
-      ...(await stateOf(session, found, { group, delivered: delivered.get(group) })),
-    })
-  }
-  return states
+  const groups = Array.from({ length: pairs.length / 2 }, (_, at) => ({
+    name: String(pairs[2 * at]),
+    text: JSON.parse(String(pairs[2 * at + 1])) as GroupText,
+  }))
+  return { groups, delivered: new Map(infos.map((info) => [String(info[1]), String(info[7])])) }
+}
+
+async function statesOf(
+  session: Session,
+  found: Found,
+  { groups, delivered }: LaneFacts,
+): Promise<ConsumerState[]> {
+  const { type } = found.read.record
+  return Promise.all(
+    groups
+      .filter(({ text: { types } }) => types === '*' || types.includes(type))
+      .map(async ({ name, text: { consumer } }) => {
+        const state = await stateOf(session, found, { group: name, delivered: delivered.get(name) })
+        return { consumer, ...state }
+      }),
+  )
 }
 
 async function stateOf(

@@ -121,7 +121,7 @@ async function list(
   filter: DeadFilter,
   { limit, cursor }: { limit: number; cursor?: string },
 ): Promise<Page<DeadLetterSummary>> {
-  const { link, names } = session
+  const { link } = session
   const most = Math.min(Math.max(1, Math.trunc(limit)), pageMax)
   const after = parseCursor(cursor)
   const [least, last] = rangeOf(filter)
@@ -148,28 +148,29 @@ async function list(
     .filter((each) => after === undefined || compare(each, after) > 0)
     .sort(compare)
   const page = sorted.slice(0, most)
-  const rows = await rowsOf(session, page)
-  const items = rows.filter((row) => row !== undefined)
+  const items = await rowsOf(session, page)
   const end = page.at(-1)
   return sorted.length > most && end !== undefined
     ? { items, next: `${end.score} ${end.id}` }
     : { items }
+}
 
-  async function rowsOf(_: Session, letters: readonly Found[]) {
-    const byAddress = Map.groupBy(letters, ({ address }) => address)
-    const summaries = new Map<string, DeadLetterSummary>()
-    await Promise.all(
-      [...byAddress].map(async ([address, own]) => {
-        const ids = own.map(({ id }) => id)
-        const reply = await link.ask(() => link.call('HMGET', names.letters(address), ...ids))
-        ;(reply as readonly Reply[]).forEach((row) => {
-          const summary = summaryOf(row)
-          if (summary !== undefined) summaries.set(summary.id, summary)
-        })
-      }),
-    )
-    return letters.map(({ id }) => summaries.get(id))
-  }
+async function rowsOf(
+  { link, names }: Session,
+  letters: readonly Found[],
+): Promise<DeadLetterSummary[]> {
+  const summaries = new Map<string, DeadLetterSummary>()
+  await Promise.all(
+    [...Map.groupBy(letters, ({ address }) => address)].map(async ([address, own]) => {
+      const ids = own.map(({ id }) => id)
+      const rows = await link.ask(() => link.call('HMGET', names.letters(address), ...ids))
+      for (const row of rows as readonly Reply[]) {
+        const summary = summaryOf(row)
+        if (summary !== undefined) summaries.set(summary.id, summary)
+      }
+    }),
+  )
+  return letters.flatMap(({ id }) => summaries.get(id) ?? [])
 }
 
 async function replay(session: Session, id: string): Promise<boolean> {

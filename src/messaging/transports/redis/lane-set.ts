@@ -1,4 +1,4 @@
-import type { TimerHandle } from '../../../core/clock.ts'
+import { delay, type TimerHandle } from '../../../core/clock.ts'
 import type { LaneEntry, LaneGroup, LaneWrite, WriteResult } from '../../lanes/driver.ts'
 import { createFreshness, type Freshness } from '../../lanes/freshness.ts'
 import type { GroupTopology } from '../../transport.ts'
@@ -16,6 +16,8 @@ const beatMsMax = 1000
 /** How often it is looked for what others wrote straight into lanes. */
 const lookMs = 1000
 const dueMost = 200
+/** Before what failed is tried again. */
+const againMs = 100
 
 export interface LaneSetOptions {
   readonly session: Session
@@ -252,8 +254,8 @@ export class LaneSet {
         ])
         this.#lose(lane)
       } catch (error) {
-        if (!(error instanceof LostAnswer)) this.#report(error)
-        if (!session.link.isReady && this.#isClosed) return
+        this.#report(error)
+        await delay(session.clock, againMs)
       }
     }
   }

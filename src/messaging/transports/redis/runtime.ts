@@ -24,6 +24,8 @@ const lookMs = 1000
 export interface Runtime {
   readonly name: string
   readonly lanes: LaneGroup
+  /** It hands out nothing any more. */
+  readonly isClosed: boolean
   subscribe(spec: SubscriptionSpec, sink: DeliverySink): TransportSubscription
   /** Beats now, on every channel. */
   beat(): Promise<void>
@@ -92,6 +94,10 @@ class GroupRuntime implements Runtime {
       createInlet(session, address, (error) => this.#report(error)),
     )
     this.#look()
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   #driver(): LaneDriver {

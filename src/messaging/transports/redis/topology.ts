@@ -57,11 +57,14 @@ function noteFsync({ session, report }: Ensuring): void {
 }
 
 /** Lanes of a channel: 12, or `partitions` of its bindings; one where the whole channel keeps one order. */
-function lanesOf({ ordering, bindings }: ChannelTopology): number {
-  if (ordering === 'per-channel') return 1
-  const own = (bindings?.redis as { partitions?: unknown } | undefined)?.partitions
-  const wanted = Number(own ?? lanesDefault)
-  return Number.isSafeInteger(wanted) && wanted >= 1 ? Math.min(wanted, lanesMax) : lanesDefault
+function lanesOf(channel: ChannelTopology): number {
+  return channel.ordering === 'per-channel' ? 1 : (partitionsOf(channel) ?? lanesDefault)
+}
+
+function partitionsOf({ ordering, bindings }: ChannelTopology): number | undefined {
+  const wanted = Number((bindings?.redis as { partitions?: unknown } | undefined)?.partitions)
+  const isUsable = Number.isSafeInteger(wanted) && wanted >= 1 && wanted <= lanesMax
+  return isUsable && ordering !== 'per-channel' ? wanted : undefined
 }
 
 async function ensureChannel(
@@ -111,6 +114,15 @@ function compareChannel(
       severity: severityOf(isWeaker, isCreate),
       message: `the channel '${address}' is ordered ${present.ordering}, and the contract says ${ordering}`,
       hint: sameVersion,
+    })
+  }
+  const wantedLanes = partitionsOf(channel)
+  if (wantedLanes !== undefined && present.lanes !== wantedLanes) {
+    note(report, {
+      code: 'TOPOLOGY_ORDERING_DIFFERS',
+      severity: severityOf(present.lanes < wantedLanes, isCreate),
+      message: `the channel '${address}' has ${present.lanes} lanes, and the contract says partitions: ${wantedLanes}`,
+      hint: 'Keep the number: another one would break the order of keys. A new address can have another.',
     })
   }
   const wantedMs = Math.ceil(channel.retentionMs ?? 0)
