@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type HostileServer, hostile, hostileServer } from '../testing/hostile-server.ts'
-import { runCaptured } from './captured-run.ts'
+import { parseLines, runCaptured } from './captured-run.ts'
 
 const openapi = `
 openapi: 3.1.0
@@ -159,6 +159,33 @@ describe('treaty connector', () => {
     expect(JSON.parse(sent.out).data).toMatchObject({ drained: { sent: 1 }, waiting: [] })
     expect((await treaty('connector', 'queue', 'shop')).code).toBe(2)
     expect((await treaty('connector', 'queue', 'later', '--replay', 'x')).code).toBe(4)
+  })
+
+  it('leaves no call waiting where treaty start runs', async () => {
+    server.script('/orders/2', hostile.answer({ status: 503 }))
+    await treaty('connector', 'call', 'later', 'getOrder', '--param', 'id=2')
+    server.script('/orders/2', hostile.json({ id: 2 }))
+    const stopping = new AbortController()
+    let seen = ''
+    const { code, out } = await runCaptured(
+      [...'start --port 0 --contracts pack:a2a-v1 --json'.split(' ')],
+      {
+        cwd,
+        environment,
+        stopping: stopping.signal,
+        onWrite: (text) => {
+          seen += text
+          if (seen.includes('"kind":"calls"')) stopping.abort()
+        },
+      },
+    )
+
+    expect(code, seen).toBe(0)
+    expect(parseLines(out)).toContainEqual(
+      expect.objectContaining({ kind: 'calls', connector: 'later', sent: 1, waiting: 0 }),
+    )
+    const { data } = JSON.parse((await treaty('connector', 'queue', 'later')).out)
+    expect(data.waiting).toEqual([])
   })
 
   it('shares a token between commands, so that the second asks for none', async () => {

@@ -8,6 +8,7 @@ import type {
   ClientOptions,
   Connector,
   ConnectorConfig,
+  Drained,
   OpenApiContract,
 } from '../http/index.ts'
 import type { Store } from '../store/index.ts'
@@ -58,16 +59,23 @@ export interface OpenedConnector {
   close(): Promise<void>
 }
 
+/** What a caller adds to the configuration of a connector. */
+export interface OpenConfiguredOptions {
+  /** In place of the network, or around it. */
+  readonly transport?: ClientOptions['transport']
+  /** Told of what the queue has sent, once it is started. */
+  readonly onDrained?: (drained: Drained) => void
+}
+
 /**
  * Opens a connector of the configuration, and the store where it shares something there.
  *
- * @param transport In place of the network, or around it.
  * @throws CONNECTOR_UNKNOWN, CONNECTOR_INVALID, SECRET_NOT_FOUND, HTTP_OPTIONS_INVALID and the STORE_ codes
  */
 export async function openConfigured(
   name: string,
   context: CommandContext,
-  transport?: ClientOptions['transport'],
+  { transport, onDrained }: OpenConfiguredOptions = {},
 ): Promise<OpenedConnector> {
   const config = await configOf(name, context)
   const { connectorOptions, createCallQueue, needsStore, openConnector } = await import(
@@ -84,6 +92,7 @@ export async function openConfigured(
             store,
             name,
             clock,
+            ...(onDrained === undefined ? {} : { onDrained }),
             send: (request) => (connector as Connector).client.request(request),
           })
         : undefined
@@ -119,7 +128,7 @@ async function openSharedStore(context: CommandContext): Promise<Store> {
     import('../messaging/index.ts'),
   ])
   const settings = await context.settings()
-  const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+  const url = context.reveal(settings.store ?? storeUrlFor(context.reveal(settings.transport)))
   return openStore(url, { clock: context.clock })
 }
 

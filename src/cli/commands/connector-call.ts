@@ -73,7 +73,9 @@ async function allOf(connector: Connector, operation: string, call: OperationCal
 /** Calls one operation of a connector. */
 export const connectorCall: Command<CommandTable['connector call'], Data | AllData> = {
   async run({ connector: name, operation, param, data, idempotencyKey, all, ...tape }, context) {
-    const opened = await openConfigured(name, context, await tapeOf(tape, context))
+    const opened = await openConfigured(name, context, {
+      transport: await tapeOf(tape, context),
+    })
     const { connector } = opened
     try {
       const params: ParameterValues = parameterValues(param ?? [], connector.contract, operation)

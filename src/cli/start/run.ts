@@ -10,6 +10,7 @@ import type { CommandContext, CommandResult } from '../command.ts'
 import { projectContracts } from '../project.ts'
 import type { Style } from '../style.ts'
 import { bannerText } from './banner.ts'
+import { type CallQueues, drainedText, startCallQueues } from './call-queues.ts'
 import {
   countsText,
   deadText,
@@ -304,6 +305,7 @@ class Runner {
       url,
       clock: this.#context.clock,
       ...(door === undefined ? {} : { webhookSink: door }),
+      ...(this.#options.command === 'serve' ? {} : { startQueues: () => this.#startQueues() }),
       onFeed: (name, text, failed) =>
         say.line(
           name,
@@ -321,6 +323,16 @@ class Runner {
       onError: (text) =>
         say.line('bus', (style) => `${style.yellow(style.symbols.warn)} ${text}`, { text }),
     })
+  }
+
+  #startQueues(): Promise<CallQueues> {
+    return startCallQueues(this.#context, (connector, drained) =>
+      this.#parts.say.line(connector, (style) => `${style.symbols.arrow} ${drainedText(drained)}`, {
+        kind: 'calls',
+        connector,
+        ...drained,
+      }),
+    )
   }
 
   #checkWebhooks({ webhooks, configFile }: StartPlan, contracts: readonly Contract[]): void {

@@ -11,6 +11,7 @@ import {
 import { openStore, type Store } from '../../store/index.ts'
 import { openWebhooks, type Sender, type Webhooks } from '../../webhooks/index.ts'
 import { createProblems } from '../problems.ts'
+import type { CallQueues } from './call-queues.ts'
 import { loadFeedModule, loadHandlerModule } from './modules.ts'
 import type { FeedPlan, StartPlan } from './plan.ts'
 import {
@@ -41,6 +42,8 @@ export interface SessionOptions {
   /** Where the server answers. */
   readonly url: string
   readonly webhookSink?: WebhookSink
+  /** Starts to drain what waits for neighbours; default: nothing does. */
+  readonly startQueues?: () => Promise<CallQueues>
   /** Something that a feed says, or what went wrong with it. */
   readonly onFeed: (name: string, text: string, failed: boolean) => void
   readonly onError: (text: string) => void
@@ -79,6 +82,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const stores: Store[] = []
   let webhooks: Webhooks | undefined
   try {
+  let queues: CallQueues | undefined
     bus.onError(createProblems(clock, options.onError))
     for (const path of plan.handlers) {
       const { handlers, options: tuning } = await loadHandlerModule(path)
@@ -93,8 +97,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       webhooks = await openPlannedWebhooks(plan.webhooks, { bus, store, clock, options })
     }
   } catch (error) {
+    queues = await options.startQueues?.()
     await bus.close({ drainMs: 0 })
     for (const store of stores) await store.close()
+    await webhooks?.close(0)
     throw error
   }
   const surroundings = { plan, stores, signal: abort.signal, options, sender: webhooks?.sender }
@@ -111,7 +117,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       abort.abort()
       // A feed that does not look at its signal is left behind: its bus refuses it from now on.
       const timer = new AbortController()
-      await Promise.race([running, delay(clock, drainMs, timer.signal).catch(() => {})])
+      // So is a call that a neighbour does not answer: it is still kept.
+      const ended = Promise.all([running, queues?.close()])
+      await Promise.race([ended, delay(clock, drainMs, timer.signal).catch(() => {})])
       timer.abort()
       await bus.close({ drainMs })
       // After the bus, so that what it was still handing over is durable here.

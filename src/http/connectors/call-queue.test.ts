@@ -108,4 +108,20 @@ describe('createCallQueue', () => {
     await queue.stop()
     expect(clock.pending()).toBe(0)
   })
+
+  it('stops after the call that is being made, however many wait', async () => {
+    const held = Promise.withResolvers<CallResponse>()
+    const { queue, options, clock } = await scene(() => held.promise)
+    const told: unknown[] = []
+    const draining = createCallQueue({ ...options, onDrained: (drained) => told.push(drained) })
+    for (const path of ['/1', '/2', '/3']) await queue.add({ method: 'PUT', path }, notMade)
+
+    draining.start()
+    await clock.advance(1000)
+    const stopped = draining.stop()
+    held.resolve(ok)
+    await stopped
+    expect((await queue.waiting()).map(({ path }) => path)).toEqual(['/2', '/3'])
+    expect(told).toEqual([{ sent: 1, putAside: 0, waiting: 2 }])
+  })
 })

@@ -23,6 +23,8 @@ export interface CallQueueOptions {
   readonly capMs?: number
   /** Milliseconds between looks for what is due, once started. Default 1000. */
   readonly pollMs?: number
+  /** Told of each look, once started, that sent something or put something aside. */
+  readonly onDrained?: (drained: Drained) => void
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -68,7 +70,7 @@ export interface CallQueue {
   discard(id: string): Promise<boolean>
   /** Drains now and then until stopped. */
   start(): void
-  /** Waits for the call that is being made. */
+  /** Waits for the call that is being made; the rest stays kept. */
   stop(): Promise<void>
 }
 
@@ -98,6 +100,7 @@ class StoredQueue implements CallQueue {
   #running: Promise<unknown> = Promise.resolve()
   #timer: unknown
   #isStarted = false
+  #isStopped = false
 
   constructor(options: CallQueueOptions) {
     this.#options = options
@@ -133,14 +136,18 @@ class StoredQueue implements CallQueue {
     return this.#list(this.#aside, limit)
   }
 
-  async drain(options: { readonly isForced?: boolean } = {}): Promise<Drained | undefined> {
+  drain({ isForced = false }: { readonly isForced?: boolean } = {}): Promise<Drained | undefined> {
+    const work = this.#drain(isForced)
+    this.#running = Promise.all([this.#running, work.catch(() => undefined)])
+    return work
+  }
+
+  async #drain(isForced: boolean): Promise<Drained | undefined> {
     const { locks } = this.#options.store
     const lock = await locks.acquire(this.#waiting, this.#nextId(), leaseMs)
     if (!lock) return undefined
-    const work = this.#sendAll(options.isForced ?? false, () => locks.renew(lock, leaseMs))
-    this.#running = work.catch(() => undefined)
     try {
-      return await work
+      return await this.#sendAll(isForced, () => locks.renew(lock, leaseMs))
     } finally {
       await locks.release(lock)
     }
@@ -161,11 +168,13 @@ class StoredQueue implements CallQueue {
 
   start(): void {
     this.#isStarted = true
+    this.#isStopped = false
     this.#lookLater()
   }
 
   async stop(): Promise<void> {
     this.#isStarted = false
+    this.#isStopped = true
     this.#clock.clearTimeout(this.#timer)
     await this.#running
   }
@@ -175,6 +184,9 @@ class StoredQueue implements CallQueue {
     this.#timer = this.#clock.setTimeout(() => {
       // What fails here is still in the store, for the next look.
       this.drain()
+        .then((drained) => {
+          if (drained && drained.sent + drained.putAside > 0) this.#options.onDrained?.(drained)
+        })
         .catch(() => undefined)
         .finally(() => this.#lookLater())
     }, this.#options.pollMs ?? 1000)
@@ -185,7 +197,7 @@ class StoredQueue implements CallQueue {
     const { records } = this.#options.store
     let sent = 0
     let putAside = 0
-    for (;;) {
+    while (!this.#isStopped) {
       const [first] = await records.list(this.#waiting, { limit: 1 })
       const mayGo = first && (isForced || rowOf(first).dueAt <= this.#clock.now())
       const outcome = mayGo && (await renew()) ? await this.#sendOne(first) : 'waits'

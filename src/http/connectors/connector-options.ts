@@ -1,4 +1,5 @@
 import { parseDuration } from '../../core/duration.ts'
+import { parseRate } from '../../core/rate.ts'
 import type { Secret } from '../../core/secret.ts'
 import type { Auth } from '../auth/create-auth.ts'
 import type { ClientFallback } from '../client/client-fallback.ts'
@@ -28,9 +29,8 @@ function share(name: string, text: string | undefined): number | undefined {
 }
 
 function perSecond(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\/(s|m|h)$/.exec(text)
-  const seconds = { s: 1, m: 60, h: 3600 }[match?.[2] ?? '']
-  if (match && seconds !== undefined) return Number(match[1]) / seconds
+  const rate = parseRate(text)
+  if (rate !== undefined) return rate
   throw invalidOption(
     `rateLimit.rate is ${JSON.stringify(text)}, no rate`,
     'Write it as 10/s, 600/m or 5000/h.',

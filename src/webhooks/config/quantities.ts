@@ -1,4 +1,5 @@
 import { parseDuration } from '../../core/duration.ts'
+import { parseRate } from '../../core/rate.ts'
 
 // The forms in which configuration gives quantities. What does not have its form was found before, by the check.
 
@@ -12,12 +13,9 @@ export function share(text: string | undefined): number | undefined {
   return text === undefined ? undefined : Number.parseFloat(text) / 100
 }
 
-const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 }
-
 /** Times a second of `600/m`. */
 export function perSecond(text: string | undefined): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\/(s|m|h)$/.exec(text ?? '')
-  return match ? Number(match[1]) / (secondsOf[match[2] ?? ''] ?? 1) : undefined
+  return text === undefined ? undefined : parseRate(text)
 }
 
 const bytesOf: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1_048_576 }
