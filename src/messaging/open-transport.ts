@@ -14,8 +14,8 @@ export interface OpenTransportOptions {
 
 /**
  * A transport for a URL, not yet connected: `memory:` (private), `memory:NAME` (shared in this
- * process), `sqlite:FILE`, a plain path to a SQLite file, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME`.
- * Drivers are loaded when they are asked for.
+ * process), `sqlite:FILE`, a plain path to a SQLite file, or the URL of a server: `postgres://`, `kafka://`, `nats://`, `amqp://`,
+ * `redis://`, each with its form for TLS. Drivers are loaded when they are asked for.
  *
  * @throws TRANSPORT_UNKNOWN for another scheme
  */
@@ -54,7 +54,7 @@ export async function openTransport(
     return createKafkaTransport({ ...options, url })
   }
   throw new TreatyError('TRANSPORT_UNKNOWN', `no transport is known for "${redactUrl(url)}"`, {
-    hint: 'Use memory:, memory:NAME, sqlite:FILE or postgres://….',
+    hint: 'Use memory:, memory:NAME, sqlite:FILE, postgres://…, kafka://…, nats://…, amqp://… or redis://….',
     details: { scheme },
   })
 }
