@@ -81,8 +81,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const consumers: string[] = []
   const stores: Store[] = []
   let webhooks: Webhooks | undefined
-  try {
   let queues: CallQueues | undefined
+  try {
     bus.onError(createProblems(clock, options.onError))
     for (const path of plan.handlers) {
       const { handlers, options: tuning } = await loadHandlerModule(path)
@@ -96,11 +96,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     if (plan.webhooks && store) {
       webhooks = await openPlannedWebhooks(plan.webhooks, { bus, store, clock, options })
     }
-  } catch (error) {
     queues = await options.startQueues?.()
+  } catch (error) {
     await bus.close({ drainMs: 0 })
-    for (const store of stores) await store.close()
     await webhooks?.close(0)
+    for (const store of stores) await store.close()
     throw error
   }
   const surroundings = { plan, stores, signal: abort.signal, options, sender: webhooks?.sender }
@@ -116,8 +116,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     async close(drainMs) {
       abort.abort()
       // A feed that does not look at its signal is left behind: its bus refuses it from now on.
-      const timer = new AbortController()
       // So is a call that a neighbour does not answer: it is still kept.
+      const timer = new AbortController()
       const ended = Promise.all([running, queues?.close()])
       await Promise.race([ended, delay(clock, drainMs, timer.signal).catch(() => {})])
       timer.abort()
