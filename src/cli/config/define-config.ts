@@ -39,6 +39,8 @@ export interface Config {
     /** Default `127.0.0.1`; another needs `keys`. */
     readonly host?: string
     readonly allowedHosts?: string | readonly string[]
+    /** How often one caller may ask, by its key or its address: `100/s`. Default `1000/s`, and twice that at once. */
+    readonly rateLimit?: { readonly rate: string; readonly burst?: number }
     readonly keys?: readonly {
       readonly name: string
       readonly scopes: readonly ('read' | 'write' | 'metrics')[]

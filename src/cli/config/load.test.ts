@@ -49,6 +49,17 @@ describe('loadSettings', () => {
     })
   })
 
+  it('takes a rate for the callers of the API, and none of 0', async () => {
+    const limited = (rate: string) =>
+      folderWith({ 'treaty.config.yaml': `server: { rateLimit: { rate: ${rate}, burst: 5 } }\n` })
+
+    const { server } = await load(limited('120/m'))
+    expect(server.rateLimit).toEqual({ perSecond: 2, burst: 5 })
+    expect((await failure(limited('0.0/s'))).findings).toMatchObject([
+      { code: 'CONFIG_VALUE_WRONG', line: 1 },
+    ])
+  })
+
   it('puts flags before environment before file', async () => {
     const cwd = folderWith({
       'treaty.config.yaml': 'transport: sqlite:file.db\nserver: { port: 1111 }\n',

@@ -3,6 +3,7 @@ import type { Profile } from '../../contracts/index.ts'
 import { parseDuration } from '../../core/duration.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
+import { parseRate } from '../../core/rate.ts'
 import type { Masker } from '../masking.ts'
 import { suggest } from '../suggest.ts'
 import { absoluteUrl, hasScheme } from './absolute-url.ts'
@@ -154,7 +155,17 @@ function serverOf({ environment, args }: LoadSettingsOptions, config: Config): S
       (key): KeySettings => ({ ...key, scopes: asList(key.scopes) as KeySettings['scopes'] }),
     ),
     allowedHosts: asList(server.allowedHosts),
+    ...rateLimitOf(server),
   }
+}
+
+function rateLimitOf({
+  rateLimit,
+}: NonNullable<Config['server']>): Pick<Settings['server'], 'rateLimit'> {
+  const perSecond = rateLimit && parseRate(rateLimit.rate)
+  if (perSecond === undefined) return {}
+  const { burst } = rateLimit ?? {}
+  return { rateLimit: { perSecond, ...(burst === undefined ? {} : { burst }) } }
 }
 
 function serviceOf(

@@ -8,7 +8,7 @@ const duration: Rule = { kind: 'duration' }
 const share: Rule = { kind: 'text', pattern: /^\d+(\.\d+)?%$/, expected: 'a share such as 20%' }
 const rate: Rule = {
   kind: 'text',
-  pattern: /^\d+(\.\d+)?\/(s|m|h)$/,
+  pattern: /^(?=[\d.]*[1-9])\d+(\.\d+)?\/(s|m|h)$/,
   expected: 'a rate such as 10/s, 600/m or 5000/h',
 }
 const map = (keys: Readonly<Record<string, Rule>>): Rule => ({ kind: 'map', keys })
@@ -195,6 +195,7 @@ export const configSchema: Rule & { kind: 'map' } = {
         port: { kind: 'integer', min: 0, max: 65_535 },
         host: text,
         allowedHosts: { kind: 'list', items: text, orOne: true },
+        rateLimit: { kind: 'map', required: ['rate'], keys: { rate, burst: whole } },
         keys: {
           kind: 'list',
           items: {

@@ -61,6 +61,8 @@ export interface Settings {
     readonly host: string
     readonly keys: readonly KeySettings[]
     readonly allowedHosts: readonly string[]
+    /** How often one caller may ask; absent: the server's default. */
+    readonly rateLimit?: { readonly perSecond: number; readonly burst?: number }
   }
   /** Secret references are still unresolved; paths are meant from `folder`. */
   readonly connectors?: Readonly<Record<string, ConnectorConfig>>

@@ -31,6 +31,7 @@ export interface StartPlan {
   readonly port: number
   readonly keys: readonly ApiKey[]
   readonly allowedHosts: readonly string[]
+  readonly rateLimit: Settings['server']['rateLimit']
   /** Path of the Confluent-compatible facade. */
   readonly confluentAt: string
   readonly programs: readonly ServiceProgram[]
@@ -93,6 +94,7 @@ export async function makePlan(
       ...(key.key === undefined ? {} : { key: new Secret(key.key, context.reveal(key.key)) }),
     })),
     allowedHosts: settings.server.allowedHosts,
+    rateLimit: settings.server.rateLimit,
     confluentAt: args.confluentAt ?? '/confluent',
     programs: programs.map(({ env, ...program }) => ({
       ...program,

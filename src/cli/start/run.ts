@@ -82,6 +82,7 @@ export async function run(
     port: plan.port,
     keys: plan.keys,
     allowedHosts: plan.allowedHosts,
+    ...(plan.rateLimit === undefined ? {} : { rateLimit: plan.rateLimit }),
     confluentAt: plan.confluentAt,
     clock: context.clock,
     version: options.version,
