@@ -146,7 +146,7 @@ export const messagingCodes = {
     status: 400,
     retryable: false,
     meaning: 'The URL has a scheme for which there is no transport.',
-    fix: 'Use memory:, memory:NAME or sqlite:FILE.',
+    fix: 'Use memory:, sqlite:FILE, postgres://…, kafka://…, nats://…, amqp://… or redis://….',
     example: 'treaty consume billing --transport foo://localhost',
   },
   TRANSPORT_FAILED: {

@@ -24,7 +24,16 @@ const record = fc.record(
     contentType: fc.constantFrom('application/json', 'text/plain'),
     headers: fc.dictionary(
       fc.oneof(
-        fc.constantFrom('treaty-id', 'treaty-key', 'content-type', 'ce-type', 'ce-id', 'x'),
+        fc.constantFrom(
+          'treaty-id',
+          'treaty-key',
+          'content-type',
+          'ce-type',
+          'ce-id',
+          'x',
+          '__proto__',
+          'constructor',
+        ),
         fc.stringMatching(/^[a-z][a-z-]{0,10}$/),
       ),
       fc.string(),

@@ -28,7 +28,8 @@ export function toBrokerHeaders(
   record: OutgoingRecord,
   cloudEvents: CloudEventsPrefix,
 ): Record<string, string> {
-  const headers: Record<string, string> = { [contentTypeField]: record.contentType }
+  const headers = emptyHeaders()
+  headers[contentTypeField] = record.contentType
   for (const [field, name] of Object.entries(fields)) {
     const value = record[field as keyof typeof fields]
     if (value !== undefined) headers[name] = String(value)
@@ -40,7 +41,7 @@ export function toBrokerHeaders(
     else if (name.startsWith('ce-')) headers[`${cloudEvents}${name.slice(3)}`] = value
     else headers[name] = value
   }
-  return headers
+  return { ...headers }
 }
 
 /** What a broker knows of a message beside its headers. */
@@ -67,8 +68,8 @@ export function fromBrokerHeaders(
   message: BrokerMessage,
   cloudEvents: CloudEventsPrefix,
 ): IncomingRecord {
-  const own: Record<string, string> = {}
-  const headers: Record<string, string> = {}
+  const own = emptyHeaders()
+  const headers = emptyHeaders()
   for (const [name, value] of Object.entries(message.headers)) {
     if (name.startsWith(kept)) headers[name.slice(kept.length)] = value
     else if (ours.has(name)) own[name] = value
@@ -95,7 +96,7 @@ export function fromBrokerHeaders(
     position: message.position,
     publishedAt: message.publishedAt,
     body: message.body,
-    headers,
+    headers: { ...headers },
     contentType: message.contentType ?? own[contentTypeField] ?? 'application/json',
     ...present({
       key: text('key') ?? message.key,
@@ -106,6 +107,11 @@ export function fromBrokerHeaders(
       causationId: text('causationId'),
     }),
   }
+}
+
+/** Without a prototype: `__proto__` is a name like any other. */
+function emptyHeaders(): Record<string, string> {
+  return Object.create(null) as Record<string, string>
 }
 
 function present<Fields extends Record<string, unknown>>(

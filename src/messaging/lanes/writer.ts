@@ -113,13 +113,14 @@ export class Writer {
 
   #ended({ lane, batch }: Job, result: WriteResult | undefined): void {
     lane.isWriting = false
-    if (!lane.isOurs || result === 'fenced') {
+    if (result === 'written') {
+      // Also where the lane was lost meanwhile: what is written will not be handed out again.
+      if (lane.isOurs) lane.settled(batch)
+      for (const waiter of batch.waiters) waiter({ ok: true })
+      if (lane.isOurs) this.#options.written(lane, batch.kept)
+    } else if (!lane.isOurs || result === 'fenced') {
       for (const waiter of batch.waiters) waiter({ ok: false, reason: 'lost' })
       if (lane.isOurs) this.#options.fenced(lane)
-    } else if (result === 'written') {
-      lane.settled(batch)
-      for (const waiter of batch.waiters) waiter({ ok: true })
-      this.#options.written(lane, batch.kept)
     } else lane.giveBack(batch)
     if (lane.isOurs && lane.isDirty) this.#dirty.add(lane)
     else this.#rested(lane)
