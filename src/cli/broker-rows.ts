@@ -5,7 +5,7 @@ const outbox = {
   kind: 'text',
   value: 'URL',
   summary:
-    'Database of the outbox: postgres://… or sqlite:FILE. Default: that of the transport, where it is one',
+    'Database of the outbox: postgres://… or sqlite:FILE. Default: outbox.url of the configuration, else that of the transport',
 } as const satisfies OptionSpec
 
 /** Commands about the broker itself: its topology, how far consumers are, how fast it is, and the outbox before it. */

@@ -405,7 +405,7 @@ export const commandTable = {
       outbox: {
         kind: 'text',
         value: 'URL',
-        summary: 'Also the outbox in this database: postgres://… or sqlite:FILE',
+        summary: 'Also the outbox in this database; default: outbox.url of the configuration',
       },
       dryRun: { kind: 'flag', summary: 'Only say what would be done' },
     },

@@ -35,10 +35,11 @@ export function createMasker(): Masker {
     secrets.add(JSON.stringify(secret).slice(1, -1))
   }
   function addPassword(url: string): void {
-    const password = /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:([^/@\s]+)@/i.exec(url)?.[1]
-    if (password === undefined || password.startsWith('secret:')) return
-    add(password)
-    add(decoded(password))
+    for (const password of passwordsIn(url)) {
+      if (password.startsWith('secret:')) continue
+      add(password)
+      add(decoded(password))
+    }
   }
   return {
     add,
@@ -62,6 +63,15 @@ export function createMasker(): Masker {
       return masked
     },
   }
+}
+
+/** Also those that are not percent-encoded where they have to be, tokens in front of the host, and secrets among the options. */
+function passwordsIn(url: string): string[] {
+  const inFront =
+    /^[a-z][a-z0-9+.-]*:\/\/[^/@\s:]*:(?!\d+(?:[/?#]|$))(\S+)@/i.exec(url) ??
+    /^(?:nats|tls|nats\+tls):\/\/([^@:\s]+)@/i.exec(url)
+  const options = [...url.matchAll(/[?&](?:token|nkey|password|sslpassword)=([^&#\s]+)/gi)]
+  return [inFront?.[1], ...options.map(([, value]) => value)].filter((text) => text !== undefined)
 }
 
 function decoded(text: string): string {

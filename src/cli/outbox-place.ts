@@ -4,7 +4,7 @@ import type { CommandContext } from './command.ts'
 import { absoluteUrl } from './config/absolute-url.ts'
 
 /**
- * The URL of the outbox that a command means: what `--outbox` says, else the transport where it is a database.
+ * The URL of the outbox that a command means: what `--outbox` says, else the configuration, else the transport where it is a database.
  *
  * @throws USAGE
  */
@@ -12,12 +12,13 @@ export async function outboxUrl(
   outbox: string | undefined,
   context: CommandContext,
 ): Promise<string> {
-  const { transport } = await context.settings()
+  const settings = await context.settings()
   const { isPostgresUrl } = await import('../store/index.ts')
-  const url = context.reveal(outbox === undefined ? transport : absoluteUrl(outbox, context.cwd))
-  if (outbox !== undefined || isPostgresUrl(url)) return url
+  const named = outbox === undefined ? settings.outbox?.url : absoluteUrl(outbox, context.cwd)
+  const url = context.reveal(named ?? settings.transport)
+  if (named !== undefined || isPostgresUrl(url)) return url
   throw new TreatyError('USAGE', 'it is not said where the outbox is', {
-    hint: 'Give --outbox, the database of the transactions: postgres://… or sqlite:FILE.',
+    hint: 'Give --outbox, or outbox.url in the configuration: postgres://… or sqlite:FILE.',
   })
 }
 

@@ -3,6 +3,7 @@ import type { Contract, LoadedContracts } from '../contracts/index.ts'
 import { TreatyError } from '../core/errors.ts'
 import { hasErrors } from '../core/finding.ts'
 import type { Bus, Transport } from '../messaging/index.ts'
+import { wireExtras } from './bus-extras.ts'
 import type { CommandContext } from './command.ts'
 import { countFindings } from './finding-text.ts'
 import { createProblems } from './problems.ts'
@@ -85,6 +86,7 @@ export async function withBus<Result>(
     clock: context.clock,
     ...(service === undefined ? {} : { service }),
     ...(store === undefined ? {} : { store: context.reveal(store) }),
+    ...wireExtras(settings, (text) => context.reveal(text)),
     ...limits,
   })
   if (ifStopped) {

@@ -77,9 +77,27 @@ function readSecretFile(path: string, reference: string): string {
   }
 }
 
+/** What stands before the last `@` of a URL whose authority ends where it should. */
+const userinfo = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#\s]*@/i
+/**
+ * What stands before the last `@` where something else than a host with a port follows the scheme: a password with a slash, a
+ * question mark or an `@` in it, which nobody percent-encoded. Rather too much is masked than a part of it shown.
+ */
+const brokenUserinfo =
+  /^([a-z][a-z0-9+.-]*:\/\/)(?:[^/?#\s:[\]]*:(?!\d+(?:[/?#]|$))|[^/?#\s]*@)\S*@/i
+/** Schemes whose URLs have an `@` nowhere but behind user, password or token. */
+const brokers =
+  /^((?:kafka(?:\+ssl)?|nats|tls|nats\+tls|amqps?|rediss?|valkeys?|postgres(?:ql)?):\/\/)\S*@/i
+
+/** An option that holds a secret, and whatever follows: nobody can say where one ends that is not percent-encoded. */
+const secretOption = /([?&](?:token|nkey|password|sslpassword)=)\S+/i
+
 /** A URL fit for printing: user, password and query values masked. Text that is no URL comes back as it is. */
 export function redactUrl(text: string): string {
   return text
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/i, '$1***@')
+    .replace(secretOption, '$1***')
+    .replace(brokers, '$1***@')
+    .replace(brokenUserinfo, '$1***@')
+    .replace(userinfo, '$1***@')
     .replaceAll(/([?&][^=&#\s]+)=[^&#\s]+/g, '$1=***')
 }

@@ -90,7 +90,7 @@ async function factsFor(
   const { storeUrlFor } = await import('../../messaging/index.ts')
   const { openStore } = await import('../../store/index.ts')
   const { factsFromRegistry, openRegistry } = await import('../../registry/index.ts')
-  const url = registry ?? settings.store ?? storeUrlFor(settings.transport)
+  const url = registry ?? settings.store ?? storeUrlFor(context.reveal(settings.transport))
   const store = await openStore(context.reveal(url), { clock: context.clock })
   try {
     return await factsFromRegistry(openRegistry(store), ids)

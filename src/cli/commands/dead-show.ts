@@ -29,7 +29,7 @@ async function receivedOf({ headers }: DeadLetter, context: CommandContext) {
     import('../../webhooks/index.ts'),
   ])
   const settings = await context.settings()
-  const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+  const url = context.reveal(settings.store ?? storeUrlFor(context.reveal(settings.transport)))
   const store = await openStore(url, { clock: context.clock })
   try {
     return await receivedBytes(store, headers)

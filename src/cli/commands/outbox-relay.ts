@@ -18,15 +18,16 @@ const idleLookMs = 100
 
 /** Sends what an outbox holds, until stopped. */
 export const outboxRelay: Command<CommandTable['outbox relay'], Data> = {
-  async run({ outbox, failures, block = false, idleExit }, context) {
-    const url = await outboxUrl(outbox, context)
+  async run({ outbox, failures, block, idleExit }, context) {
+    const [url, settings] = [await outboxUrl(outbox, context), await context.settings()]
+    const failuresMax = failures ?? settings.outbox?.failuresMax
     const data = { sent: 0, parked: 0 }
     const result = () => ({ data, toText: () => `${data.sent} sent, ${data.parked} parked` })
     const { openOutbox, startRelay } = await import('../../messaging/index.ts')
     const note = createProblems(context.clock, (line) => context.note(`problem ${line}`))
     const work = async (transport: Parameters<typeof startRelay>[0]['transport']) => {
       const { clock } = context
-      const onParked = block ? 'block' : 'next'
+      const onParked = block === true ? 'block' : (settings.outbox?.onParked ?? 'next')
       const given = { clock, random: systemRandom, onParked, tables: 'create' } as const
       const database = await openOutbox(url, given)
       const relay = startRelay({
@@ -35,7 +36,7 @@ export const outboxRelay: Command<CommandTable['outbox relay'], Data> = {
         clock,
         random: systemRandom,
         onParked,
-        ...(failures === undefined ? {} : { failuresMax: failures }),
+        ...(failuresMax === undefined ? {} : { failuresMax }),
         onError(error) {
           if (error.code === 'OUTBOX_PARKED') data.parked += 1
           note(error)

@@ -24,7 +24,7 @@ export const storeBackup: Command<CommandTable['store backup'], Data> = {
       import('../../store/index.ts'),
       import('../../messaging/index.ts'),
     ])
-    const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+    const url = context.reveal(settings.store ?? storeUrlFor(context.reveal(settings.transport)))
     const path = url.startsWith('memory:') || isPostgresUrl(url) ? undefined : sqlitePath(url)
     if (!isPostgresUrl(url) && (path === undefined || !existsSync(path))) {
       throw new TreatyError('FILE_NOT_FOUND', `there is no store at ${path ?? url}`, {

@@ -17,14 +17,13 @@ export const storeMigrate: Command<CommandTable['store migrate'], Data> = {
     const settings = await context.settings()
     const [{ migrateStore, storeName }, { migrateOutbox, migrateTransport, storeUrlFor }] =
       await Promise.all([import('../../store/index.ts'), import('../../messaging/index.ts')])
-    const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+    const url = context.reveal(settings.store ?? storeUrlFor(context.reveal(settings.transport)))
     const options = { clock: context.clock, dryRun }
+    const named = outbox === undefined ? settings.outbox?.url : absoluteUrl(outbox, context.cwd)
     const components = [
       ...(await migrateStore(url, options)),
       ...(await migrateTransport(context.reveal(settings.transport), options)),
-      ...(outbox === undefined
-        ? []
-        : await migrateOutbox(context.reveal(absoluteUrl(outbox, context.cwd)), options)),
+      ...(named === undefined ? [] : await migrateOutbox(context.reveal(named), options)),
     ]
     const data: Data = { store: storeName(url), dryRun, components }
     return { data, toText: (style) => migrationText(data, style) }

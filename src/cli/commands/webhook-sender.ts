@@ -64,7 +64,7 @@ async function withSender(
     import('../../messaging/index.ts'),
     import('../../webhooks/index.ts'),
   ])
-  const url = context.reveal(settings.store ?? storeUrlFor(settings.transport))
+  const url = context.reveal(settings.store ?? storeUrlFor(context.reveal(settings.transport)))
   if (url.startsWith('sqlite:') && !existsSync(sqlitePath(url))) {
     context.note(`a new store is made at ${sqlitePath(url)}`)
   }

@@ -9,6 +9,33 @@ export interface Config {
   readonly transport?: string
   /** Default: beside the embedded broker. */
   readonly store?: string
+  /** Messages in the transactions of your own database: where they wait, and whether `start` and `dev` send them. */
+  readonly outbox?: {
+    /** `postgres://…` or `sqlite:FILE`. Default: the database of the transport, where that is one. */
+    readonly url?: string
+    /** Default true. False: `treaty outbox relay` or another process sends. */
+    readonly relay?: boolean
+    /** Failures of one message after which it is parked; default 10. */
+    readonly failuresMax?: number
+    /** What the later messages of the same key do then; default `next`. */
+    readonly onParked?: 'next' | 'block'
+  }
+  /** The database in which the effects of `context.commit` are made and remembered, where that is another than the broker's. */
+  readonly inbox?: { readonly url: string }
+  /** Messages carry the id of their schema in the Confluent wire format, on channels of contracts with the envelope `none`. */
+  readonly schemaRegistry?: {
+    readonly url: string
+    /** Secrets by reference. */
+    readonly auth?:
+      | { readonly user: string; readonly password: string }
+      | { readonly token: string }
+    /** Default `topic`. */
+    readonly subject?: 'topic' | 'record' | 'topic-record'
+    /** A schema that the registry does not have is registered; default true. */
+    readonly register?: boolean
+    /** For one call; default `10s`. */
+    readonly timeout?: string
+  }
   /** Name of the producer that this project speaks for. */
   readonly service?: string
   readonly profile?: 'default' | 'seed-compat' | 'strict-ids'

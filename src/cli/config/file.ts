@@ -60,13 +60,22 @@ export function webhookFindings(
   mistakes: readonly ConfigMistake[],
   cwd: string,
 ): readonly Finding[] {
+  const placed = mistakes.map((mistake) => ({ ...mistake, path: ['webhooks', ...mistake.path] }))
+  return placedFindings(path, placed, cwd)
+}
+
+/** Mistakes that were seen after the file was read, with their places in it. */
+export function placedFindings(
+  path: string,
+  mistakes: readonly ConfigMistake[],
+  cwd: string,
+): readonly Finding[] {
   if (mistakes.length === 0) return []
   const shown = displayPath(path, cwd)
   const isYaml = /\.ya?ml$|\.json$/i.test(path)
   const report = isYaml ? parseYaml(readText(path, shown), shown).report : undefined
   const findings: Finding[] = []
-  for (const { path: inner, message, hint, severity = 'error' } of mistakes) {
-    const at = ['webhooks', ...inner]
+  for (const { path: at, message, hint, severity = 'error' } of mistakes) {
     const code = 'CONFIG_VALUE_WRONG'
     if (report) report.add(code, message, at, { hint, severity })
     else findings.push({ code, message, severity, hint, pointer: toPointer(at), file: shown })

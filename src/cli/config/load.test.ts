@@ -121,6 +121,116 @@ services:
     expect(error.findings[0]?.frame).toContain('> 1 | transprot: sqlite:x.db')
   })
 
+  it('takes outbox, inbox and schema registry, their paths from the folder of the file', async () => {
+    const cwd = folderWith({
+      'treaty.config.yaml': `transport: kafka://broker
+outbox: { url: sqlite:app.db, relay: false, failuresMax: 3, onParked: block }
+inbox: { url: app.db }
+schemaRegistry:
+  url: https://registry.example
+  auth: { user: me, password: secret://env/PW }
+  subject: record
+  register: false
+  timeout: 2s
+`,
+    })
+    const environment = {
+      TREATY_INBOX: 'postgres://db/app',
+      TREATY_SCHEMA_REGISTRY: 'http://other',
+    }
+
+    expect(await load(cwd)).toMatchObject({
+      outbox: {
+        url: `sqlite:${join(cwd, 'app.db')}`,
+        relay: false,
+        failuresMax: 3,
+        onParked: 'block',
+      },
+      inbox: { url: `sqlite:${join(cwd, 'app.db')}` },
+      schemaRegistry: {
+        url: 'https://registry.example',
+        auth: { user: 'me', password: 'secret://env/PW' },
+        subject: 'record',
+        register: false,
+        timeoutMs: 2000,
+      },
+    })
+    expect(await load(cwd, { environment })).toMatchObject({
+      inbox: { url: 'postgres://db/app' },
+      schemaRegistry: { url: 'http://other', subject: 'record' },
+    })
+  })
+
+  it('places every mistake in outbox, inbox and schema registry', async () => {
+    const cwd = folderWith({
+      'treaty.config.yaml': `outbox:
+  url: kafka://broker
+  failuresMax: 0
+  onParked: wait
+inbox: {}
+schemaRegistry:
+  url: registry
+  auth: { token: abcdef }
+  subject: topics
+`,
+    })
+    const error = await failure(cwd)
+
+    expect(error.findings.map(({ code, line, hint }) => [code, line, hint])).toEqual([
+      ['CONFIG_VALUE_WRONG', 2, undefined],
+      ['CONFIG_VALUE_WRONG', 3, undefined],
+      ['CONFIG_VALUE_WRONG', 4, 'Use one of: next, block.'],
+      ['CONFIG_VALUE_WRONG', 5, undefined],
+      ['CONFIG_VALUE_WRONG', 7, undefined],
+      ['SECRET_PLAIN', 8, 'Write secret://env/NAME or secret://file/PATH in its place.'],
+      ['CONFIG_VALUE_WRONG', 9, "Did you mean 'topic'?"],
+    ])
+  })
+
+  it('wants both user and password, or a token', async () => {
+    const auths = [
+      '{ user: me }',
+      '{ password: secret://env/PW }',
+      '{ user: me, token: secret://env/T }',
+    ]
+    for (const auth of auths) {
+      const text = `schemaRegistry: { url: http://registry, auth: ${auth} }\n`
+      const error = await failure(folderWith({ 'treaty.config.yaml': text }))
+      expect(error.findings.length).toBeGreaterThan(0)
+    }
+  })
+
+  it('wants the database of an outbox to be named where the transport is none', async () => {
+    const text = 'transport: kafka://broker\noutbox: { relay: true }\n'
+    const error = await failure(folderWith({ 'treaty.config.yaml': text }))
+
+    expect(error.findings).toMatchObject([{ code: 'CONFIG_VALUE_WRONG', line: 2 }])
+    expect(error.findings[0]?.message).toContain('names no database')
+    const onDatabase = folderWith({ 'treaty.config.yaml': 'outbox: { relay: true }\n' })
+    expect((await load(onDatabase)).outbox).toEqual({ relay: true })
+  })
+
+  it('refuses passwords and tokens of brokers in plain text', async () => {
+    const urls = [
+      'kafka+ssl://app:hunter2@one,two',
+      'nats://hunter2@host',
+      'nats://host?token=hunter2',
+      'amqp://app:hunter2@host',
+      'redis://:hunter2@host',
+      'postgres://host/app?password=hunter2',
+    ]
+    for (const url of urls) {
+      const error = await failure(folderWith({ 'treaty.config.yaml': `transport: '${url}'\n` }))
+      expect(error.findings.map(({ code }) => code)).toEqual(['SECRET_PLAIN'])
+      expect(error.findings[0]?.message).not.toContain('hunter2')
+    }
+    const references = urls.map((url) => url.replace('hunter2', 'secret://env/PW'))
+    for (const url of [...references, 'secret://env/URL', 'kafka://host', 'nats://host:4222']) {
+      const cwd = folderWith({ 'treaty.config.yaml': `transport: '${url}'\n` })
+      expect((await load(cwd)).transport).toBe(url)
+    }
+  })
+
   it('reports YAML that cannot be read', async () => {
     const error = await failure(folderWith({ 'treaty.config.yaml': 'server: [\n' }))
 

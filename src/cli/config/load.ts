@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import type { Profile } from '../../contracts/index.ts'
+import { displayPath, type Profile } from '../../contracts/index.ts'
 import { parseDuration } from '../../core/duration.ts'
 import { TreatyError } from '../../core/errors.ts'
 import type { JsonObject } from '../../core/json.ts'
@@ -7,8 +7,9 @@ import { parseRate } from '../../core/rate.ts'
 import type { Masker } from '../masking.ts'
 import { suggest } from '../suggest.ts'
 import { absoluteUrl, hasScheme } from './absolute-url.ts'
+import { brokerExtras, secretTexts } from './broker-extras.ts'
 import type { Config } from './define-config.ts'
-import { readConfigFile } from './file.ts'
+import { failFor, placedFindings, readConfigFile } from './file.ts'
 import type { KeySettings, ServiceSettings, Settings } from './settings.ts'
 
 const defaults = {
@@ -55,14 +56,14 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
   }
   const transport = pick('transport', 'TREATY_TRANSPORT') ?? absoluteUrl(defaults.transport, folder)
   const store = pick('store', 'TREATY_STORE')
-  for (const url of [transport, store]) if (url !== undefined) options.masker.addPassword(url)
   const service = flag('service') ?? environment.TREATY_SERVICE ?? config.service
-  return {
+  const settings: Settings = {
     ...(file === undefined ? {} : { file: file.path }),
     folder,
     contracts: await contractPaths(options, config, folder),
     transport,
     ...(store === undefined ? {} : { store: hasScheme(store) ? store : `sqlite:${store}` }),
+    ...brokerExtras({ config, environment, cwd, folder }),
     ...(service === undefined ? {} : { service }),
     profile: (flag('profile') ??
       profileFrom(environment) ??
@@ -84,6 +85,21 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
     show: config.show ?? {},
     fileSettings: countLeaves(file?.value ?? {}),
   }
+  for (const url of [transport, store ?? '', ...secretTexts(settings)]) {
+    options.masker.addPassword(url)
+  }
+  checkOutbox(settings, cwd)
+  return settings
+}
+
+/** An outbox without a URL is in the database of the transport; a broker is none. */
+function checkOutbox({ outbox, transport, file }: Settings, cwd: string): void {
+  if (outbox === undefined || outbox.url !== undefined || file === undefined) return
+  if (/^(postgres(ql)?|sqlite|file|secret):/i.test(transport) || !hasScheme(transport)) return
+  const message = '`outbox` names no database, and the transport is none'
+  const hint =
+    'Give outbox.url, the database of your own transactions: postgres://… or sqlite:FILE.'
+  failFor(placedFindings(file, [{ path: ['outbox'], message, hint }], cwd), displayPath(file, cwd))
 }
 
 function limitsOf(

@@ -26,6 +26,8 @@ export type Rule =
       readonly required?: readonly string[]
       /** Exactly one of these keys must be there. */
       readonly oneOf?: readonly string[]
+      /** A key that is no use without another. */
+      readonly needs?: Readonly<Record<string, string>>
     }
   /** Names of the reader's own choice. */
   | { readonly kind: 'names'; readonly values: Rule }

@@ -159,6 +159,36 @@ const connector: Rule = map({
 
 const paths: Rule = { kind: 'list', items: text, orOne: true }
 
+/** A database of the caller's own transactions; a whole URL may be a secret, too. */
+const database: Rule = {
+  kind: 'text',
+  url: true,
+  pattern: /^(postgres(ql)?:\/\/|sqlite:|file:|secret:\/\/)\S|^[^:\s][^:]*$/i,
+  expected: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE or sqlite:FILE',
+}
+
+const schemaRegistry: Rule = {
+  kind: 'map',
+  required: ['url'],
+  keys: {
+    url: {
+      kind: 'text',
+      url: true,
+      pattern: /^(https?|secret):\/\/\S/i,
+      expected: 'an address such as http://HOST:PORT',
+    },
+    auth: {
+      kind: 'map',
+      oneOf: ['password', 'token'],
+      needs: { password: 'user', user: 'password' },
+      keys: { user: text, password: secret, token: secret },
+    },
+    subject: { kind: 'text', choices: ['topic', 'record', 'topic-record'] },
+    register: { kind: 'truth' },
+    timeout: duration,
+  },
+}
+
 /** What a configuration file may hold. Paths are meant from its folder. */
 export const configSchema: Rule & { kind: 'map' } = {
   kind: 'map',
@@ -166,6 +196,14 @@ export const configSchema: Rule & { kind: 'map' } = {
     contracts: paths,
     transport: { kind: 'text', url: true },
     store: { kind: 'text', url: true },
+    outbox: map({
+      url: database,
+      relay: { kind: 'truth' },
+      failuresMax: { kind: 'integer', min: 1, max: 1_000_000 },
+      onParked: { kind: 'text', choices: ['next', 'block'] },
+    }),
+    inbox: { kind: 'map', required: ['url'], keys: { url: database } },
+    schemaRegistry,
     service: text,
     profile: { kind: 'text', choices: ['default', 'seed-compat', 'strict-ids'] },
     handlers: paths,

@@ -1,5 +1,6 @@
 import type { Profile } from '../../contracts/index.ts'
 import type { ConnectorConfig } from '../../http/index.ts'
+import type { OutboxOptions } from '../../messaging/index.ts'
 import type { WebhooksConfig } from '../../webhooks/index.ts'
 
 /** A program of this project that `start` and `dev` run as a process of its own. */
@@ -37,6 +38,15 @@ export interface KeySettings {
   readonly sha256?: string
 }
 
+/** A registry in whose wire format messages travel. */
+export interface SchemaRegistrySettings {
+  readonly url: string
+  readonly auth?: { readonly user: string; readonly password: string } | { readonly token: string }
+  readonly subject?: 'topic' | 'record' | 'topic-record'
+  readonly register?: boolean
+  readonly timeoutMs?: number
+}
+
 /** The merged configuration: flags > environment > file > defaults. Secret references are still unresolved. */
 export interface Settings {
   /** The configuration file, absolute; absent when there is none. */
@@ -49,6 +59,12 @@ export interface Settings {
   readonly transport: string
   /** Absent: beside the embedded broker. */
   readonly store?: string
+  /** Where messages of one's own transactions wait; its URL is absolute, or absent: the database of the transport. */
+  readonly outbox?: OutboxOptions
+  /** Where effects are remembered. */
+  readonly inbox?: { readonly url: string }
+  /** Secret references are still unresolved. */
+  readonly schemaRegistry?: SchemaRegistrySettings
   readonly service?: string
   readonly profile: Profile
   /** Absolute paths of modules whose exports are handlers by consumer. */

@@ -71,6 +71,12 @@ function checkMap(
       add('CONFIG_VALUE_WRONG', `${shown(path)} lacks the key \`${name}\``, path, { at: 'key' })
     }
   }
+  for (const [name, other] of Object.entries(rule.needs ?? {})) {
+    if (Object.hasOwn(value, name) && !Object.hasOwn(value, other)) {
+      const message = `${shown([...path, name])} is no use without \`${other}\``
+      add('CONFIG_VALUE_WRONG', message, [...path, name], { at: 'key' })
+    }
+  }
   const { oneOf } = rule
   if (oneOf && oneOf.filter((name) => Object.hasOwn(value, name)).length !== 1) {
     const names = oneOf.map((name) => `\`${name}\``).join(' or ')
@@ -113,9 +119,17 @@ function checkSize(value: Json, add: AddMistake, path: Path): void {
   wrong(add, path, 'a size such as 65536, 512KiB or 1MiB')
 }
 
+/** Options in which the URLs of brokers and databases hold what nobody else may know. */
+const secretOption = /[?&](token|nkey|password|sslpassword)=(?!\/|\.|&|#|$)/i
+
 function hasPlainPassword(url: string): boolean {
   const withoutReferences = url.replaceAll(/secret:\/\/(env|file)\/[^\s"'@?#&]+/g, '')
-  return /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i.test(withoutReferences)
+  return (
+    /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i.test(withoutReferences) ||
+    // What stands alone before the host is a token there.
+    /^(nats|tls|nats\+tls):\/\/[^@:\s]+@/i.test(withoutReferences) ||
+    secretOption.test(withoutReferences)
+  )
 }
 
 function wrong(add: AddMistake, path: Path, expected: string): void {

@@ -5,6 +5,7 @@ import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import { type Finding, hasErrors } from '../../core/finding.ts'
 import { hasSecretReference, redactUrl } from '../../core/secret.ts'
 import type { CommandContext } from '../command.ts'
+import { secretTexts } from '../config/broker-extras.ts'
 import type { Settings } from '../config/settings.ts'
 import { countFindings, plural } from '../finding-text.ts'
 import { loadProjectContracts } from '../project.ts'
@@ -103,6 +104,7 @@ function secretChecks(settings: Settings, context: CommandContext): Check[] {
   const texts = [
     settings.transport,
     settings.store ?? '',
+    ...secretTexts(settings),
     ...settings.server.keys.map(({ key }) => key ?? ''),
     ...settings.services.flatMap(({ env }) => Object.values(env)),
     ...textsIn(settings.connectors),

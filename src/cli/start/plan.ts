@@ -1,5 +1,6 @@
 import { Secret } from '../../core/secret.ts'
 import type { ApiKey } from '../../server/index.ts'
+import { type BusExtras, busExtras } from '../bus-extras.ts'
 import type { CommandContext } from '../command.ts'
 import type { Settings } from '../config/settings.ts'
 import { needFile } from './modules.ts'
@@ -22,6 +23,8 @@ export interface StartPlan {
   readonly contracts: readonly string[]
   readonly transport: string
   readonly store: string | undefined
+  /** Outbox, inbox and schema registry. */
+  readonly extras: BusExtras
   readonly service: string | undefined
   readonly profile: Settings['profile']
   readonly messageBytesMax: number | undefined
@@ -80,6 +83,7 @@ export async function makePlan(
     contracts: settings.contracts,
     transport,
     store: settings.store === undefined ? undefined : context.reveal(settings.store),
+    extras: extrasOf(context, settings, withPrograms),
     service: settings.service,
     profile: settings.profile,
     messageBytesMax: settings.limits.messageBytesMax,
@@ -103,6 +107,7 @@ export async function makePlan(
         TREATY_TRANSPORT: transport,
         TREATY_CONTRACTS: settings.contracts.join('\n'),
         TREATY_LEASE_MS: String(leaseMs),
+        ...placesOf(context, settings),
         ...Object.fromEntries(
           Object.entries(env).map(([name, value]) => [name, context.reveal(value)]),
         ),
@@ -118,6 +123,24 @@ export async function makePlan(
     },
     reveal: (reference) => context.reveal(reference),
     show: settings.show,
+  }
+}
+
+/** Where only the API is served, nothing is sent. */
+function extrasOf(context: CommandContext, settings: Settings, withPrograms: boolean): BusExtras {
+  const extras = busExtras(settings, (text) => context.reveal(text))
+  if (withPrograms || extras.outbox === undefined) return extras
+  return { ...extras, outbox: { ...extras.outbox, relay: false } }
+}
+
+/** Programs learn where outbox and inbox are as they learn of the transport. */
+function placesOf(
+  context: CommandContext,
+  { outbox, inbox }: Settings,
+): Readonly<Record<string, string>> {
+  return {
+    ...(outbox?.url === undefined ? {} : { TREATY_OUTBOX: context.reveal(outbox.url) }),
+    ...(inbox === undefined ? {} : { TREATY_INBOX: context.reveal(inbox.url) }),
   }
 }
 

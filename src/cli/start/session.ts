@@ -64,6 +64,7 @@ function busOptions(
     profile: plan.profile,
     ...(plan.messageBytesMax === undefined ? {} : { messageBytesMax: plan.messageBytesMax }),
     ...(plan.store === undefined ? {} : { store: plan.store }),
+    ...plan.extras,
     ...(service === undefined ? {} : { service }),
   }
 }
@@ -179,7 +180,11 @@ async function runFeed(feed: FeedPlan, surroundings: FeedSurroundings): Promise<
   try {
     const { run } = await loadFeedModule(feed.module)
     // A bus of its own, because it speaks for a producer of its own; what is compiled is shared with the others.
-    const bus = await openBus(busOptions(plan, options.contracts, feed.as))
+    const { outbox, ...busOfFeed } = busOptions(plan, options.contracts, feed.as)
+    const bus = await openBus({
+      ...busOfFeed,
+      ...(outbox === undefined ? {} : { outbox: { ...outbox, relay: false } }),
+    })
     try {
       const report = (text: string) => options.onFeed(feed.name, text, false)
       const sends = sender === undefined ? {} : { sender }
