@@ -16,6 +16,7 @@ import { createProducer } from '../../src/messaging/transports/kafka/producer.ts
 import {
   createTopics,
   deleteGroups,
+  readConfigs,
   setConfigs,
 } from '../../src/messaging/transports/kafka/topics.ts'
 import {
@@ -85,6 +86,21 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
     () => 'none',
     (error: { code: string }) => error.code,
   )
+}
+
+/** Changes settings of a topic past Treaty, and waits until the broker goes by them. */
+async function change(url: string, topic: string, configs: Record<string, string>): Promise<void> {
+  await onKafka(url, async (wire) => {
+    await setConfigs(wire, topic, configs)
+    const read = async () => (await readConfigs(wire, [topic], Object.keys(configs))).get(topic)
+    const entries = Object.entries(configs)
+    await expect
+      .poll(async () => {
+        const now = await read()
+        return entries.every(([key, value]) => now?.get(key) === value)
+      })
+      .toBe(true)
+  })
 }
 
 /** Starts a server again whose properties end with these. */
@@ -297,8 +313,7 @@ await withService('kafka', (server) => {
       const { url, prefix } = freshKafkaUrl(server)
       const transport = await connected(url)
       await transport.ensure(orders, 'create')
-      const small = { 'max.message.bytes': '2000' }
-      await onKafka(url, (wire) => setConfigs(wire, `${prefix}orders`, small))
+      await change(url, `${prefix}orders`, { 'max.message.bytes': '2000' })
 
       const large = { body: Buffer.alloc(5000), key: 'same' }
       const results = await transport.publish([
@@ -362,7 +377,7 @@ await withService('kafka', (server) => {
         ],
       }
       const configs = { 'retention.ms': '1000', 'cleanup.policy': 'compact' }
-      await onKafka(url, (wire) => setConfigs(wire, `${prefix}orders`, configs))
+      await change(url, `${prefix}orders`, configs)
 
       const { drift } = await transport.ensure(wanted, 'verify')
 
