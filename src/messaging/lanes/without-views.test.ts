@@ -14,6 +14,45 @@ const record = (id: string) => ({
   publishedAt: 0,
 })
 
+const group = {
+  name: 'shop.billing',
+  consumer: 'billing',
+  subscriptions: [{ address: 'orders', types: '*' as const }],
+  start: 'earliest' as const,
+  deadLetter: { address: 'd', retentionMs: 1, onDead: 'next', onExpired: 'drop' } as const,
+  deliveriesMax: 5,
+}
+
+it('what was written although its lane was lost meanwhile counts as done', async () => {
+  const written = Promise.withResolvers<void>()
+  const lanes = createLaneGroup({
+    group,
+    orderingOf: () => 'none',
+    clock: fakeClock(),
+    writes: 'per-lane',
+    onError: () => undefined,
+    driver: {
+      async write(writes) {
+        await written.promise
+        return writes.map(() => 'written')
+      },
+      mayStart: () => true,
+    },
+  })
+  const results: Promise<unknown>[] = []
+  const subscription = lanes.subscribe(([delivery]) => {
+    if (delivery) results.push(lanes.settle([{ outcome: 'ack', delivery }]))
+  })
+  subscription.grant(1)
+  lanes.assign('lane')
+  lanes.offer('lane', [{ id: '1', record: record('1') }])
+  await Promise.resolve()
+  lanes.forget('lane')
+  written.resolve()
+
+  expect(await results[0]).toEqual([{ ok: true }])
+})
+
 it.each([
   [true, 'is forgotten'],
   [false, 'fills the window'],
@@ -21,14 +60,7 @@ it.each([
   'what has ended behind a message that waits for long: with withoutViews %s it %s',
   async (withoutViews) => {
     const lanes = createLaneGroup({
-      group: {
-        name: 'shop.billing',
-        consumer: 'billing',
-        subscriptions: [{ address: 'orders', types: '*' }],
-        start: 'earliest',
-        deadLetter: { address: 'd', retentionMs: 1, onDead: 'next', onExpired: 'drop' },
-        deliveriesMax: 5,
-      },
+      group,
       orderingOf: () => 'none',
       clock: fakeClock(),
       writes: 'per-lane',

@@ -16,7 +16,8 @@ const kinds: readonly Kind[] = [
     hint: 'Check user and password of the URL, and give the user configure, write and read rights: rabbitmqctl set_permissions.',
   },
   {
-    pattern: /NOT.ALLOWED|\b530\b/i,
+    // A virtual host that is not there ends the handshake at its last step, and the driver keeps the reason to itself.
+    pattern: /NOT.ALLOWED|\b530\b|Expected ConnectionOpenOk/i,
     code: 'BROKER_ACCESS_DENIED',
     says: 'has no such virtual host, or does not let this user in',
     hint: 'Check the path of the URL: / is written as nothing or %2F.',

@@ -1,6 +1,6 @@
 import { type Clock, delay, type TimerHandle } from '../../../core/clock.ts'
 import type { TreatyError } from '../../../core/errors.ts'
-import type { LaneGroup } from '../../lanes/driver.ts'
+import type { LaneGroup, WriteResult } from '../../lanes/driver.ts'
 import { createLaneGroup } from '../../lanes/lane-group.ts'
 import type {
   ChannelTopology,
@@ -47,6 +47,8 @@ const gatherMs = 60
 const againMs = 300
 /** How long a new subscription waits for its share. */
 const assignMs = 2500
+/** After that time a lane is with somebody else, and what became of a write stays unknown. */
+const knownMs = 15_000
 /** Settlements that come close together share a record of the journal. */
 const writeGapMs = 5
 
@@ -58,6 +60,8 @@ class GroupRunner implements Runner {
   readonly #options: RunnerOptions
   readonly #holders = new Map<string, LaneHolder>()
   readonly lanes: LaneGroup
+  /** Who waits to hear what became of a write, by lane. */
+  readonly #uncertain = new Map<string, ((ended?: ReadonlySet<string>) => void)[]>()
   #timer: TimerHandle | undefined
   #target: ReadonlySet<string> = new Set()
   #isClosed = false
@@ -159,7 +163,10 @@ class GroupRunner implements Runner {
       if (this.#target.has(name)) {
         if (holder === undefined) this.#claim(place)
         else if (holder.isReleasing) this.#soon(againMs)
-      } else if (holder !== undefined) void holder.release()
+      } else {
+        this.#known(name)
+        if (holder !== undefined) void holder.release()
+      }
     }
   }
 
@@ -172,7 +179,8 @@ class GroupRunner implements Runner {
       group: group.name,
       place,
       lanes: this.lanes,
-      onOwned: () => undefined,
+      onOwned: ({ name }, ended) => this.#known(name, ended),
+      whenKnown: (name, ended) => this.#whenKnown(name, ended),
       onEnd: (ended) => {
         if (this.#holders.get(ended.name) === ended) this.#holders.delete(ended.name)
         if (link.isUp) this.#soon(ended.isReleasing ? gatherMs : againMs)
@@ -180,6 +188,26 @@ class GroupRunner implements Runner {
     })
     this.#holders.set(holder.name, holder)
     holder.claim()
+  }
+
+  /** A settlement whose confirmation was lost is found in the journal, should the lane come back to us. */
+  #whenKnown(name: string, ended: readonly string[]): Promise<WriteResult> {
+    if (this.#isClosed) return Promise.resolve('fenced')
+    const { clock } = this.#options
+    return new Promise((resolve) => {
+      const timer = clock.setTimeout(() => this.#known(name), knownMs)
+      const answer = (found: ReadonlySet<string> | undefined) => {
+        clock.clearTimeout(timer)
+        resolve(found !== undefined && ended.every((id) => found.has(id)) ? 'written' : 'fenced')
+      }
+      this.#uncertain.set(name, [...(this.#uncertain.get(name) ?? []), answer])
+    })
+  }
+
+  #known(name: string, ended?: ReadonlySet<string>): void {
+    const answers = this.#uncertain.get(name) ?? []
+    this.#uncertain.delete(name)
+    for (const answer of answers) answer(ended)
   }
 
   snapshot(): RunnerSnapshot {
@@ -202,6 +230,7 @@ class GroupRunner implements Runner {
     }
     if (this.lanes.inFlight > 0) await Promise.all(holders.map((holder) => holder.release(true)))
     await released
+    for (const name of [...this.#uncertain.keys()]) this.#known(name)
     this.lanes.close()
   }
 }

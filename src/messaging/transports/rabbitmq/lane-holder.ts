@@ -26,7 +26,10 @@ export interface HolderOptions {
   readonly lanes: LaneGroup
   /** It is over: lost, or given back. */
   readonly onEnd: (holder: LaneHolder) => void
-  readonly onOwned: () => void
+  /** The lane is ours: the names of what its former owners, we perhaps, have surely ended. */
+  readonly onOwned: (holder: LaneHolder, ended: ReadonlySet<string>) => void
+  /** The channel ended before a write was confirmed, which named these as ended. Resolves when it is known what became of it. */
+  readonly whenKnown: (lane: string, ended: readonly string[]) => Promise<WriteResult>
 }
 
 /** What a lane has counted and holds, for statistics. */
@@ -135,7 +138,7 @@ export class LaneHolder {
     this.#every(refreshEveryMs, () => void this.#refresh())
     if (found.isUsed)
       this.#timers.push(clock.setTimeout(() => journal.dropInherited(), inheritedMs))
-    onOwned()
+    onOwned(this, found.ended)
   }
 
   async #barrier(channel: ConfirmChannel): Promise<void> {
@@ -216,9 +219,10 @@ export class LaneHolder {
   async write(write: LaneWrite): Promise<WriteResult> {
     const [channel, journal] = [this.#channel, this.#journal]
     if (this.#state !== 'owned' || channel === undefined || journal === undefined) return 'fenced'
+    let ended: readonly string[] = []
     try {
       await this.#keepLetters(channel, write)
-      const ended = this.#account(journal, write)
+      ended = this.#account(journal, write)
       const kept = write.kept.map(({ entry, state }) => journal.keep(entry.id, state))
       await Promise.race([Promise.all([...kept, journal.write(ended)]), this.#whenOver.promise])
       this.#settle(channel, journal, write)
@@ -226,7 +230,7 @@ export class LaneHolder {
     } catch {
       // What became of it is for the next owner to find; this one begins anew.
       this.#over()
-      return 'fenced'
+      return ended.length === 0 ? 'fenced' : this.#options.whenKnown(this.name, ended)
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import { type Clock, delay, type TimerHandle } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
@@ -105,7 +106,8 @@ class AmqpLink implements Link {
       await onUp?.()
     } catch (error) {
       if (model !== undefined) this.#drop(model)
-      throw rabbitmqError(error, place.name)
+      const isEncrypted = model === undefined && (await speaksTls(place, error))
+      throw rabbitmqError(isEncrypted ? new Error('the port speaks TLS') : error, place.name)
     }
     if (this.#model !== model) throw this.#unreachable()
     this.#pauseMs = pauseMsMin
@@ -239,6 +241,23 @@ class AmqpLink implements Link {
     end.abort()
     destroy(model)
   }
+}
+
+/** A port that ends the handshake without a word may be one with TLS; asked with TLS, it says so. */
+function speaksTls({ host, port, tls }: RabbitmqPlace, error: unknown): Promise<boolean> {
+  if (tls !== undefined || !/closed abruptly|frame|Frame/.test(String(error))) {
+    return Promise.resolve(false)
+  }
+  return new Promise((resolve) => {
+    // Nothing is sent to it, so its certificate need not be trusted.
+    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: farewellMs })
+    const end = (isTls: boolean) => {
+      socket.destroy()
+      resolve(isTls)
+    }
+    socket.once('secureConnect', () => end(true))
+    for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => end(false))
+  })
 }
 
 /** The driver writes frame by frame; those of one turn of the event loop share a system call. */

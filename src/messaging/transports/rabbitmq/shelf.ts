@@ -38,13 +38,14 @@ export interface ShelfOptions {
   readonly queue: string
   /** Milliseconds for which it stays open for a next call. Default 100. */
   readonly lingerMs?: number
+  /** Milliseconds for which another process may hold it. Default 12 000: a frozen holder is dropped by the broker within six seconds. */
+  readonly patienceMs?: number
 }
 
 export const barrierHeader = 'treaty-barrier'
 const barrierAtHeader = 'treaty-barrier-at'
 const lingerMsDefault = 100
-/** A frozen holder is dropped by the broker within six seconds. */
-const patienceMs = 12_000
+const patienceMsDefault = 12_000
 /** A barrier is sent again so often; older ones belong to processes that are gone. */
 const barrierAgainMs = 3000
 const barrierOldMs = 10_000
@@ -117,7 +118,7 @@ class Opening implements OpenShelf {
 
   /** Resolves when all that was there before the call has come. */
   async catchUp(): Promise<void> {
-    const { clock, queue } = this.#options
+    const { clock, queue, patienceMs = patienceMsDefault } = this.#options
     const nonce = randomUUID()
     const passed = Promise.withResolvers<void>()
     this.#barriers.set(nonce, passed.resolve)
@@ -132,7 +133,7 @@ class Opening implements OpenShelf {
     const late = async () => {
       for (let waitedMs = 0; waitedMs < patienceMs; waitedMs += barrierAgainMs) {
         send()
-        await delay(clock, barrierAgainMs, end.signal)
+        await delay(clock, Math.min(barrierAgainMs, patienceMs), end.signal)
       }
       throw new TreatyError('TRANSPORT_FAILED', `another process holds the queue '${queue}'`, {
         hint: 'Try again; a process that stands still is dropped by the broker within seconds.',

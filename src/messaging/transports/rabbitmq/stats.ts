@@ -1,3 +1,4 @@
+import { isTreatyError } from '../../../core/errors.ts'
 import type { CountRow, TransportStats } from '../../transport.ts'
 import { inspect, type QueueLook } from './bulk.ts'
 import type { GroupDefinition } from './catalogue.ts'
@@ -6,11 +7,13 @@ import { foundIn, type LaneCounts, parseJournal } from './journal.ts'
 import type { LaneSnapshot } from './lane-holder.ts'
 import { type LanePlace, laneName } from './names.ts'
 import { placesOf, type Session } from './session.ts'
-import { createShelf } from './shelf.ts'
+import { createShelf, type OpenShelf } from './shelf.ts'
 import type { Sums } from './tally.ts'
 
 /** How long owners in other processes have to answer. */
 const askMs = 1000
+/** How long a journal may be held by who comes first. */
+const lockMs = 300
 /** Journals that are read at once. */
 const journalsAtOnce = 8
 
@@ -77,17 +80,16 @@ async function lanesOf(session: Session, group: GroupDefinition): Promise<LaneLo
   const looks = await inspect(control, [...places.map(laneQueue), ...places.map(journal)])
   const known: Record<string, LaneSnapshot> = { ...runners.get(group.name)?.snapshot() }
   const isOwned = (place: LanePlace) => (looks.get(journal(place))?.consumers ?? 0) > 0
-  const asked = new Set(
-    places.filter((place) => isOwned(place) && known[laneName(place)] === undefined).map(laneName),
-  )
-  if (asked.size > 0) await ask(session, group.name, { asked, known })
-  const unknown = places.filter((place) => known[laneName(place)] === undefined)
-  await readJournals(session, {
+  const unknown = () => places.filter((place) => known[laneName(place)] === undefined)
+  await ask(session, group.name, { asked: unknown().filter(isOwned).map(laneName), known })
+  const isClaimed = await readJournals(session, {
     known,
-    journals: unknown
+    journals: unknown()
       .filter((place) => holdsRecords(looks.get(journal(place))))
       .map((place) => ({ name: laneName(place), queue: journal(place) })),
   })
+  // Somebody came meanwhile, and knows.
+  await ask(session, group.name, { asked: isClaimed, known })
   return places.map((place) => ({
     place,
     ready: looks.get(laneQueue(place))?.messages ?? 0,
@@ -103,21 +105,26 @@ function holdsRecords(look: QueueLook | undefined): boolean {
 async function ask(
   session: Session,
   group: string,
-  { asked, known }: { asked: Set<string>; known: Record<string, LaneSnapshot> },
+  { asked, known }: { asked: readonly string[]; known: Record<string, LaneSnapshot> },
 ): Promise<void> {
+  if (asked.length === 0) return
+  const open = new Set(asked)
   await session.members.ask(group, {
     withinMs: askMs,
     take(answer) {
       for (const [name, snapshot] of Object.entries(answer as RunnerSnapshot)) {
         known[name] = snapshot
-        asked.delete(name)
+        open.delete(name)
       }
-      return asked.size === 0
+      return open.size === 0
     },
   })
 }
 
-/** Takes the lock of a lane that nobody owns for a moment, as an owner would, and puts all back. */
+/**
+ * Takes the lock of a lane that nobody owns for a moment, as an owner would, and puts all back. Gives the lanes that somebody
+ * else was given.
+ */
 async function readJournals(
   { control, clock }: Session,
   {
@@ -127,23 +134,32 @@ async function readJournals(
     known: Record<string, LaneSnapshot>
     journals: readonly { readonly name: string; readonly queue: string }[]
   },
-): Promise<void> {
+): Promise<readonly string[]> {
+  const isClaimed: string[] = []
   let next = 0
   const work = async () => {
     for (let each = journals[next++]; each !== undefined; each = journals[next++]) {
-      const shelf = createShelf({ link: control, clock, queue: each.queue, lingerMs: 0 })
-      const counts = await shelf.use(async (open) => {
-        const records = open.messages.flatMap((message) => {
-          const record = parseJournal(message)
-          return record === undefined ? [] : [{ record, tag: message.fields.deliveryTag }]
-        })
-        return foundIn(records).counts
-      })
+      const { name, queue } = each
+      const shelf = createShelf({ link: control, clock, queue, lingerMs: 0, patienceMs: lockMs })
+      try {
+        const counts = await shelf.use(async (open) => foundIn(recordsOf(open)).counts)
+        known[name] = { counts, held: {}, gauges: undefined }
+      } catch (error) {
+        if (!isTreatyError(error) || error.code !== 'TRANSPORT_FAILED') throw error
+        isClaimed.push(name)
+      }
       await shelf.close()
-      known[each.name] = { counts, held: {}, gauges: undefined }
     }
   }
   await Promise.all(Array.from({ length: Math.min(journalsAtOnce, journals.length) }, work))
+  return isClaimed
+}
+
+function recordsOf(open: OpenShelf) {
+  return open.messages.flatMap((message) => {
+    const record = parseJournal(message)
+    return record === undefined ? [] : [{ record, tag: message.fields.deliveryTag }]
+  })
 }
 
 function gaugesOf(
