@@ -8,7 +8,7 @@ import { judge, messageIdOf } from './ingest.ts'
 import { ingestBatch } from './ingest-batch.ts'
 import { summarize } from './ledger.ts'
 import type { StoredMessage } from './transport.ts'
-import type { Bus, DeadLetters, Handler, Trace } from './types.ts'
+import type { Bus, BusHealth, DeadLetters, Handler, Trace } from './types.ts'
 
 const drainMsDefault = 30_000
 const pageLimitDefault = 100
@@ -164,9 +164,7 @@ async function traceOf(core: BusCore, correlationId: string): Promise<Trace> {
   return causalOrder(correlationId, found)
 }
 
-async function healthOf(
-  core: BusCore,
-): Promise<{ live: boolean; ready: boolean; problems: string[] }> {
+async function healthOf(core: BusCore): Promise<BusHealth> {
   const problems: string[] = []
   try {
     core.assertOpen()
@@ -174,12 +172,18 @@ async function healthOf(
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error))
   }
-  for (const subscription of core.subscriptions()) {
-    if (!subscription.isReady) problems.push(`"${subscription.consumer}" is not polling`)
+  const reachable = problems.length === 0
+  const consumers = [...core.subscriptions()].map(({ consumer, isReady }) => ({
+    consumer,
+    ready: isReady,
+  }))
+  for (const { consumer, ready } of consumers) {
+    if (!ready) problems.push(`"${consumer}" is not polling`)
   }
   // Work may come in although what goes out is stuck: that is for a person, not for a load balancer.
   const ready = problems.length === 0
-  return { live: true, ready, problems: [...problems, ...(await outboxProblems(core))] }
+  const all = [...problems, ...(await outboxProblems(core))]
+  return { live: true, ready, problems: all, reachable, consumers }
 }
 
 async function outboxProblems({ outboxDesk }: BusCore): Promise<string[]> {

@@ -4,6 +4,7 @@ export type { ConfluentWireOptions } from './confluent/transport.ts'
 export { withConfluentWire } from './confluent/transport.ts'
 export { fitsPattern, isPattern } from './event-pattern.ts'
 export type { InboxOptions } from './inbox/inbox.ts'
+export { summarize } from './ledger.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
 export {
@@ -74,6 +75,7 @@ export type {
   BatchOptions,
   BatchOutcome,
   Bus,
+  BusHealth,
   BusOptions,
   BusStats,
   CommandHandler,

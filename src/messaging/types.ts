@@ -239,6 +239,18 @@ export interface Trace {
   readonly missing: readonly string[]
 }
 
+export interface BusHealth {
+  readonly live: boolean
+  /** The broker answers, and every consumer of this process is polling. */
+  readonly ready: boolean
+  /** A sentence for each thing that is wrong. */
+  readonly problems: readonly string[]
+  /** The broker answers. */
+  readonly reachable: boolean
+  /** Consumers of this process. */
+  readonly consumers: readonly { readonly consumer: string; readonly ready: boolean }[]
+}
+
 export interface Bus<C extends ContractTypes = ContractTypes> {
   readonly contracts: readonly Contract[]
   readonly transport: Transport
@@ -318,7 +330,7 @@ export interface Bus<C extends ContractTypes = ContractTypes> {
     cursor?: string
   }): Promise<Page<StoredMessage & { message: Message | null }>>
   /** A sentence for each thing that is wrong; empty when all is well. */
-  health(): Promise<{ live: boolean; ready: boolean; problems: readonly string[] }>
+  health(): Promise<BusHealth>
   /** Runs `work` so that what it publishes belongs to this correlation id. */
   withCorrelation<T>(correlationId: string, work: () => T): T
   onError(listener: (error: TreatyError) => void): void

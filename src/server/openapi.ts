@@ -83,7 +83,10 @@ function operation(route: RouteRecord, withKeys: boolean): JsonObject {
   return {
     operationId: operationId(route),
     summary: route.summary,
-    parameters: [...parameters(route.params, 'path'), ...parameters(route.querystring, 'query')],
+    parameters: [
+      ...parameters(pathSchema(route), 'path'),
+      ...parameters(route.querystring, 'query'),
+    ],
     ...(route.body
       ? { requestBody: { required: true, content: { [dialect.content]: { schema: route.body } } } }
       : {}),
@@ -108,6 +111,14 @@ function operationId({ method, url }: RouteRecord): string {
   return [method.toLowerCase(), ...(words.length === 0 ? ['home'] : words)]
     .join('-')
     .replaceAll('--', '-')
+}
+
+/** What a route does not describe of its path is text: a template without its parameters is no valid document. */
+function pathSchema({ url, params }: RouteRecord): JsonObject {
+  const names = [...url.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+  const described = (params?.properties ?? {}) as JsonObject
+  const all = names.map((name) => [name, described[name] ?? { type: 'string' }])
+  return { properties: Object.fromEntries(all) as JsonObject }
 }
 
 function isRequired(schema: JsonObject | undefined, name: string): boolean {

@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { catalogEntry, type ErrorCode, errorCatalog, TreatyError } from '../core/errors.ts'
 import { runningDependencies } from '../http/index.ts'
+import { busMetrics } from './bus-metrics.ts'
 import { contractHash, contractPath } from './contract-view.ts'
 import { errorPage, homePage, pagePolicy } from './home.ts'
 import { dependencyMetrics } from './http-metrics.ts'
-import { groupMetrics, ledgerMetrics, requestMetrics } from './metrics.ts'
+import { requestMetrics } from './metrics.ts'
 import type { OpenApiDocument } from './openapi.ts'
 import { codeTitle } from './problem.ts'
 import { exposition, expositionContentType } from './prometheus.ts'
@@ -37,13 +38,16 @@ async function health(state: ServerState) {
       dependencies: [],
     }
   }
-  const { live, ready, problems } = await bus.health()
+  const { live, ready, problems, reachable, consumers } = await bus.health()
   return {
     live,
     ready,
     version: state.version,
     problems,
-    dependencies: [{ name: bus.transport.name, kind: 'transport', ready }],
+    dependencies: [
+      { name: bus.transport.name, kind: 'transport', ready: reachable },
+      ...consumers.map(({ consumer, ready }) => ({ name: consumer, kind: 'consumer', ready })),
+    ],
   }
 }
 
@@ -70,12 +74,7 @@ function registerMetrics(app: FastifyInstance, state: ServerState): void {
     { config: { access: 'metrics' }, schema: { summary: 'Prometheus text' } },
     async (_request, reply) => {
       const metrics = [...state.process.read(), requestMetrics(state.requests)]
-      if (state.bus) {
-        metrics.push(
-          ...ledgerMetrics(await state.bus.stats()),
-          ...groupMetrics(await state.bus.transport.stats()),
-        )
-      }
+      if (state.bus) metrics.push(...(await busMetrics(state.bus, state.clock)))
       metrics.push(...dependencyMetrics(runningDependencies()))
       for (const read of state.metricSources) metrics.push(...(await read()))
       return reply.type(expositionContentType).send(exposition(metrics))

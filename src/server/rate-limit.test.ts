@@ -18,6 +18,12 @@ test('each caller has a bucket of its own, which says what is left and fills aga
   expect(limit.take('a').refusal).toBeUndefined()
 })
 
+test('a slow rate is said in words that one can follow', () => {
+  const limit = createCallerLimit({ perSecond: 1 / 60, burst: 1 }, fakeClock())
+  limit.take('a')
+  expect(limit.take('a').refusal?.hint).toBe('Wait 60 s, and ask once in 60 s at most.')
+})
+
 test('a rate of nothing is refused', () => {
   expect(() => createCallerLimit({ perSecond: 0 }, fakeClock())).toThrow(
     expect.objectContaining({ code: 'HTTP_OPTIONS_INVALID' }),

@@ -37,6 +37,7 @@ export function createCallerLimit({ perSecond, burst }: CallerRate, clock: Clock
   const create = () => createRateLimiter({ ratePerSecond: perSecond, burst: most, clock })
   create()
   const seconds = Math.max(1, Math.ceil(1 / perSecond))
+  const often = perSecond < 1 ? `once in ${seconds} s` : `${Math.floor(perSecond)} times a second`
   const policy = `"default";q=${most};w=${Math.max(1, Math.ceil(most / perSecond))}`
 
   function limiterOf(caller: string): RateLimiter {
@@ -62,7 +63,7 @@ export function createCallerLimit({ perSecond, burst }: CallerRate, clock: Clock
         refusal: isAdmitted
           ? undefined
           : new TreatyError('RATE_LIMIT_REACHED', 'this caller asks more often than allowed', {
-              hint: `Wait ${seconds} s, and ask ${perSecond} times a second at most.`,
+              hint: `Wait ${seconds} s, and ask ${often} at most.`,
               retryAfterMs: seconds * 1000,
             }),
       }

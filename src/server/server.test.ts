@@ -90,6 +90,8 @@ interface Calls {
   readonly lists: unknown[]
 }
 
+const well = { live: true, ready: true, problems: [], reachable: true, consumers: [] }
+
 /** A bus that answers from constants and remembers what it was asked; what a test does not use throws. */
 function fakeBus(calls: Calls = { replayed: [], lists: [] }, over: Partial<Bus> = {}): Bus {
   const stats: BusStats = {
@@ -102,7 +104,7 @@ function fakeBus(calls: Calls = { replayed: [], lists: [] }, over: Partial<Bus> 
     transport: {
       name: 'memory',
       stats: async () => ({
-        counts: [],
+        counts: [{ ...counts, event: 'order.placed', consumer: 'billing' }],
         groups: [
           {
             group: 'shop.orders.billing',
@@ -131,7 +133,7 @@ function fakeBus(calls: Calls = { replayed: [], lists: [] }, over: Partial<Bus> 
     },
     messages: async () => ({ items: [{ ...kept, message: null }] }),
     trace: async (correlationId) => ({ correlationId, entries: [], missing: [] }),
-    health: async () => ({ live: true, ready: true, problems: [] }),
+    health: async () => ({ ...well, consumers: [{ consumer: 'billing', ready: true }] }),
     ...over,
   }
   return bus as Bus
@@ -401,11 +403,14 @@ describe('operation', () => {
     server.attach(fakeBus())
     expect((await get(server, '/health')).json()).toMatchObject({
       ready: true,
-      dependencies: [{ name: 'memory', ready: true }],
+      dependencies: [
+        { name: 'memory', kind: 'transport', ready: true },
+        { name: 'billing', kind: 'consumer', ready: true },
+      ],
     })
     server.attach(
       fakeBus(undefined, {
-        health: async () => ({ live: true, ready: false, problems: ['the disk is full'] }),
+        health: async () => ({ ...well, ready: false, problems: ['the disk is full'] }),
       }),
     )
     const ill = await get(server, '/health')
@@ -423,6 +428,9 @@ describe('operation', () => {
       'treaty_deliveries_handled_total{event="order.placed",consumer="billing"} 2',
       'treaty_deliveries_dead_total{event="order.placed",consumer="billing"} 1',
       'treaty_group_oldest_age_seconds{group="shop.orders.billing"} 1.5',
+      'treaty_transport_up{transport="memory"} 1',
+      'treaty_consumer_ready{consumer="billing"} 1',
+      'treaty_dead_letters 1',
       'http_server_request_duration_seconds_count{method="GET",route="/api/stats",status="200"} 1',
     ]) {
       expect(response.body).toContain(line)

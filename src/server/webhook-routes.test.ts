@@ -6,10 +6,33 @@ import { createReceiver, createSender, sign } from '../webhooks/index.ts'
 import { createServer } from './server.ts'
 import { registerWebhooks } from './webhook-routes.ts'
 
+interface Described {
+  readonly summary: string
+  readonly parameters: readonly { readonly name: string; readonly in: string }[]
+}
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
+})
+
+it('describes every route with a line and all parameters of its path, those of webhooks too', async () => {
+  const { app } = await world()
+  const { paths } = (
+    await app.inject({ url: '/openapi.json', headers: { host: 'localhost' } })
+  ).json()
+  const operations = Object.entries<Record<string, Described>>(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, described]) => ({
+      at: `${method} ${path}`,
+      ...described,
+    })),
+  )
+  expect(operations.filter(({ summary }) => summary === '').map(({ at }) => at)).toEqual([])
+  for (const { at, parameters } of operations) {
+    const inPath = parameters.filter((parameter) => parameter.in === 'path')
+    const names = [...at.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+    expect(inPath.map(({ name }) => name).toSorted(), at).toEqual(names.toSorted())
+  }
 })
 
 async function world() {

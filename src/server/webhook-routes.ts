@@ -43,7 +43,8 @@ export async function registerWebhooks(
 ): Promise<void> {
   if (receiver) {
     const config = { access: 'open', programs: true } as const
-    await app.register(fastifyHooks(receiver, { config, paths }))
+    const summary = 'Webhooks of a source; the signature is the key'
+    await app.register(fastifyHooks(receiver, { config, paths, summary }))
     registerSources(app, receiver, paths)
   }
   if (!sender) return
