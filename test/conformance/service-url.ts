@@ -47,6 +47,8 @@ export async function withService(
 /** A server of one's own, to be killed and restarted. */
 export interface OwnService {
   readonly url: string
+  /** Its checkout of `services/`, with state and data under `.services/`. */
+  readonly folder: string
   /** SIGKILL, as power loss looks to clients. */
   kill(): void
   /** Starts it again on the same port and data, and waits until it is ready. */
@@ -66,6 +68,7 @@ export async function startOwnService(name: ServiceName): Promise<OwnService> {
   if (url === undefined) throw new Error(`services/up gave no URL for ${name}`)
   return {
     url,
+    folder,
     start,
     kill() {
       const [pid] = readFileSync(join(folder, '.services/pids', name), 'utf8').split(' ')

@@ -43,7 +43,7 @@ export function namesUnder(prefix: string): Names {
     exchange(address) {
       const name = `${prefix}${address}`
       // The broker keeps names that begin so to itself, and the empty one; ours are not to be met either.
-      const isTaken = name === '' || /^(amq\.|treaty:)/.test(name)
+      const isTaken = name === '' || name.startsWith('amq.') || address.startsWith('treaty:')
       return fitting(isTaken ? `${prefix}treaty:channel:${escaped(address)}` : name)
     },
     lanes: (address) => own('lanes', address),

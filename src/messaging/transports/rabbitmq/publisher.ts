@@ -70,6 +70,8 @@ class QueuePublisher implements Publisher {
   readonly #options: PublisherOptions
   /** Unique to this process, so that a place never means two messages. */
   readonly #producer = randomBytes(6).toString('base64url')
+  /** What the broker has refused once is not sent again. */
+  #brokerBytesMax = Number.POSITIVE_INFINITY
   #numbers = 0
   #turns = 0
   #waiting: Outgoing[] = []
@@ -117,8 +119,9 @@ class QueuePublisher implements Publisher {
   ): PublishResult | Promise<PublishResult> {
     const { messageBytesMax, clock } = this.#options
     if (this.#isClosed) return { error: givenUp('BUS_CLOSED', record, 'the transport was closed') }
-    const refusal = refusalOf(record, messageBytesMax)
-    if (refusal !== undefined) return { error: tooLarge(record, refusal, messageBytesMax) }
+    const bytesMax = Math.min(messageBytesMax, this.#brokerBytesMax)
+    const refusal = refusalOf(record, bytesMax)
+    if (refusal !== undefined) return { error: tooLarge(record, refusal, bytesMax) }
     const at = Math.trunc(clock.now())
     this.#numbers += 1
     const place = `${this.#producer}.${this.#numbers.toString(36)}`
@@ -243,8 +246,11 @@ class QueuePublisher implements Publisher {
     const missing =
       channelCode(error) === 404 ? /exchange '([^']*)'/.exec(error?.message ?? '') : null
     this.#waiting = [...unconfirmed, ...this.#waiting].filter((outgoing) => {
-      if (missing === null || outgoing.exchange !== missing[1]) return true
-      this.#gone(outgoing)
+      const { record, wire, exchange, done } = outgoing
+      if (wire.content.length > this.#brokerBytesMax) {
+        done({ error: tooLarge(record, 'is larger than the broker takes', this.#brokerBytesMax) })
+      } else if (missing !== null && exchange === missing[1]) this.#gone(outgoing)
+      else return true
       return false
     })
     this.wake()

@@ -97,7 +97,8 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
   const { properties, content } = message
   const headers = textHeaders(properties.headers ?? {})
   const place = headers[ownHeaders.place]
-  const at = Number(headers[ownHeaders.at] ?? textSeconds(properties.timestamp))
+  const stated = Number(headers[ownHeaders.at] ?? millisecondsOf(properties.timestamp))
+  const at = Number.isFinite(stated) ? stated : 0
   const id = place ?? digestOf(message)
   const letter = headers[ownHeaders.replay]
   const as = headers[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
@@ -107,21 +108,21 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
       headers,
       body: content,
       address,
-      position: place === undefined ? `${padded(at || 0)}-${id}` : positionOf(at, place),
+      position: place === undefined ? `${padded(at)}-${id}` : positionOf(at, place),
       publishedAt: at > 0 ? at : now,
       ...given('contentType', properties.contentType),
       ...given('id', properties.messageId),
-      ...given('type', properties.type),
     },
     cloudEvents,
   )
   return {
     record: {
       ...read,
+      ...(read.type === '' ? given('type', properties.type) : {}),
       ...(read.correlationId === undefined ? given('correlationId', properties.correlationId) : {}),
     },
     id,
-    isUnique: place !== undefined || text(properties.messageId) !== undefined,
+    isUnique: place !== undefined,
     ...(letter === undefined ? {} : { replay: { letter, as } }),
   }
 }
@@ -148,7 +149,8 @@ function digestOf({ properties, content }: ConsumeMessage): string {
 
 /** Every value as text: tables, numbers, instants, bytes and nothing are possible. */
 export function textHeaders(headers: Readonly<Record<string, unknown>>): Record<string, string> {
-  const texts: Record<string, string> = {}
+  // Without a prototype: `__proto__` is a name like any other.
+  const texts = Object.create(null) as Record<string, string>
   for (const [name, value] of Object.entries(headers)) {
     if (writtenByBroker.test(name)) continue
     const known = name.startsWith(cloudEventsTolerated)
@@ -170,11 +172,10 @@ function textOf(value: unknown): string {
   return isInstant ? new Date(Number(inner) * 1000).toISOString() : JSON.stringify(value)
 }
 
-function textSeconds(timestamp: unknown): number {
-  const seconds = Number(timestamp)
-  if (!Number.isFinite(seconds) || seconds <= 0) return 0
+function millisecondsOf(timestamp: unknown): number {
+  if (typeof timestamp !== 'number' || !(timestamp > 0)) return 0
   // Some clients write milliseconds where AMQP has seconds.
-  return seconds > 1e11 ? seconds : seconds * 1000
+  return timestamp > 1e11 ? timestamp : timestamp * 1000
 }
 
 function text(value: unknown): string | undefined {
