@@ -1,5 +1,12 @@
 import type { EntryState, LaneWrite } from '../../lanes/driver.ts'
-import { counterOf, endedIn, type LaneState, type Tallies, tallied } from './lane-state.ts'
+import {
+  counterOf,
+  endedIn,
+  type LaneState,
+  noTally,
+  type Tallies,
+  type Tally,
+} from './lane-state.ts'
 
 /**
  * What one owner knows of a lane: which messages it has read, which of them have ended and what is kept of the others. Reading is one way;
@@ -158,16 +165,21 @@ export function clipped(state: LaneState, from: number): LaneState {
 }
 
 function countedIn(before: Tallies, write: LaneWrite): Tallies {
-  let tallies = before
+  if (write.ended.length === 0 && write.kept.length === 0) return before
+  const tallies = new Map(before)
+  const add = (type: string, counter: keyof Tally, amount: number) => {
+    const tally = tallies.get(type) ?? noTally
+    tallies.set(type, { ...tally, [counter]: tally[counter] + amount })
+  }
   for (const { entry, as } of write.ended) {
     const counter = counterOf(as)
-    if (counter !== undefined) tallies = tallied(tallies, entry.record.type, { [counter]: 1 })
+    if (counter !== undefined) add(entry.record.type, counter, 1)
   }
   for (const { entry, why } of write.kept) {
     const { type } = entry.record
-    if (why === 'retried') tallies = tallied(tallies, type, { retried: 1 })
-    else if (why === 'blocked') tallies = tallied(tallies, type, { dead: 1 })
-    else if (why === 'unblocked') tallies = tallied(tallies, type, { dead: -1 })
+    if (why === 'retried') add(type, 'retried', 1)
+    else if (why === 'blocked') add(type, 'dead', 1)
+    else if (why === 'unblocked') add(type, 'dead', -1)
   }
   return tallies
 }

@@ -26,10 +26,12 @@ const kept = 'treaty-own-'
 
 /** A message's headers as Kafka keeps them. */
 export function headersOf(record: OutgoingRecord): Map<string, string> {
-  const headers = Object.entries(toBrokerHeaders(record, cloudEvents))
-  return new Map(
-    headers.map(([name, text]) => [markNames.has(name) ? `${kept}${name}` : name, text]),
-  )
+  const headers = new Map<string, string>()
+  const texts = toBrokerHeaders(record, cloudEvents)
+  for (const name of Object.keys(texts)) {
+    headers.set(markNames.has(name) ? `${kept}${name}` : name, texts[name] as string)
+  }
+  return headers
 }
 
 export function keyOf(record: { readonly key?: string }): { readonly key?: Buffer } {
@@ -52,10 +54,9 @@ export function messageOf(
   texts: Readonly<Record<string, string>> = headerTexts(record),
 ): IncomingRecord {
   const { key, value, offset, timestamp } = record
-  const headers = Object.entries(texts).filter(([name]) => !markNames.has(name))
   return fromBrokerHeaders(
     {
-      headers: Object.fromEntries(headers),
+      headers: unmarked(texts),
       // A view would keep the whole answer of the broker in memory.
       body: new Uint8Array(value ?? []),
       address: at.address,
@@ -65,6 +66,11 @@ export function messageOf(
     },
     cloudEvents,
   )
+}
+
+function unmarked(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (!Object.keys(texts).some((name) => markNames.has(name))) return texts
+  return Object.fromEntries(Object.entries(texts).filter(([name]) => !markNames.has(name)))
 }
 
 /** The type alone, without the costs of a whole message where the header says it. */

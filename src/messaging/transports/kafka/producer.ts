@@ -1,6 +1,7 @@
 import { delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { brokerErrorIds, isPassing } from './errors.ts'
+import { encodeBatch, noSource, type PartitionBatch, produceApi } from './record-batch.ts'
 import type { Server } from './url.ts'
 import { hasMoved, type Line, type Wire, withPartErrors } from './wire.ts'
 
@@ -52,6 +53,7 @@ export function createProducer(wire: Wire): Producer {
 class LogProducer implements Producer {
   readonly #wire: Wire
   readonly #line: Line
+  readonly #produce: ReturnType<typeof produceApi>
   readonly #queues = new Map<string, Job[]>()
   readonly #busy = new Set<string>()
   readonly #sequences = new Map<string, number>()
@@ -61,6 +63,7 @@ class LogProducer implements Producer {
   constructor(wire: Wire) {
     this.#wire = wire
     this.#line = wire.line({ requestMs: silenceMs })
+    this.#produce = produceApi(wire.driver)
   }
 
   async append(records: readonly Appended[]): Promise<AppendResult[]> {
@@ -208,16 +211,10 @@ class LogProducer implements Producer {
   ): Promise<unknown> {
     const { batches, partitions, identity } = asked
     const { driver } = this.#wire
-    const sequences = new driver.NumericMap()
-    const messages = partitions.flatMap((partition) => {
-      sequences.set(partition.replace(/#(?=\d+$)/, ':'), this.#sequences.get(partition) ?? 0)
-      return (batches.get(partition) ?? []).map(({ record }) => messageOf(record))
-    })
-    const options = identity === undefined ? {} : { ...identity, sequences }
+    const encoded = partitions.map((name) => this.#encode(name, batches.get(name) ?? [], identity))
     const answer = await withPartErrors(
-      this.#line.call(server, driver.produceV9.api, ackAll, boundMs, messages, options),
+      this.#line.call(server, this.#produce, ackAll, boundMs, encoded),
     )
-    if (typeof answer === 'boolean') return undefined
     let failure: unknown
     for (const { name, partitionResponses } of answer.responses) {
       for (const part of partitionResponses) {
@@ -241,6 +238,16 @@ class LogProducer implements Producer {
       }
     }
     return failure
+  }
+
+  #encode(name: string, jobs: readonly Job[], identity: Identity | undefined): PartitionBatch {
+    const { driver, clock } = this.#wire
+    const sequence = this.#sequences.get(name) ?? 0
+    const source = identity === undefined ? noSource : { ...identity, sequence }
+    const records = jobs.map(({ record }) => record)
+    const bytes = encodeBatch(records, source, { now: clock.now(), crc: driver.crc32c })
+    const at = name.lastIndexOf('#')
+    return { topic: name.slice(0, at), partition: Number(name.slice(at + 1)), bytes }
   }
 
   /** A batch that is too large may hold messages that are not. */
@@ -316,17 +323,6 @@ function neverSent(error: unknown): boolean {
 
 function topicsOf(batches: ReadonlyMap<string, unknown>): string[] {
   return [...new Set([...batches.keys()].map((each) => each.slice(0, each.lastIndexOf('#'))))]
-}
-
-function messageOf({ topic, partition, key, value, headers }: Appended) {
-  return {
-    topic,
-    partition,
-    // The client's type knows no tombstones; what it writes for null is one.
-    value: value as Buffer,
-    ...(key === undefined ? {} : { key }),
-    headers: new Map([...headers].map(([name, text]) => [Buffer.from(name), Buffer.from(text)])),
-  }
 }
 
 /** Bytes of a record in a batch, a little too high. */
