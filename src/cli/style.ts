@@ -48,7 +48,7 @@ export function createStyle(options: StyleOptions): Style {
     symbols: unicode
       ? { ok: '✓', fail: '✗', warn: '!', skip: '–', arrow: '→' }
       : { ok: '+', fail: 'x', warn: '!', skip: '-', arrow: '->' },
-    width: Math.max(40, options.columns ?? 100),
+    width: Math.max(40, options.columns || 100),
   }
 }
 

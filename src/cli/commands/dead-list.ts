@@ -26,15 +26,20 @@ export const deadList: Command<CommandTable['dead list'], Data> = {
   async run({ consumer, event, reason, limit = limitDefault, cursor }, context) {
     // The API shows the same, so the form is the API's.
     const { deadSummary } = await import('../../server/index.ts')
-    const data = await withBus(context, async (bus): Promise<Data> => {
+    const filter = {
+      ...(consumer === undefined ? {} : { consumer }),
+      ...(event === undefined ? {} : { event }),
+      ...(reason === undefined ? {} : { reason }),
+    }
+    const { data, total } = await withBus(context, async (bus) => {
       const page = await bus.dead.list({
         limit,
-        ...(consumer === undefined ? {} : { consumer }),
-        ...(event === undefined ? {} : { event }),
-        ...(reason === undefined ? {} : { reason }),
+        ...filter,
         ...(cursor === undefined ? {} : { cursor }),
       })
-      return { ...page, items: page.items.map(deadSummary) }
+      const list: Data = { ...page, items: page.items.map(deadSummary) }
+      const isAll = page.next === undefined && cursor === undefined
+      return { data: list, total: isAll ? list.items.length : await bus.dead.count(filter) }
     })
     return {
       data,
@@ -55,7 +60,8 @@ export const deadList: Command<CommandTable['dead list'], Data> = {
         )
         const more = data.next === undefined ? '' : `\n${style.dim(`more: --cursor ${data.next}`)}`
         const next = style.dim('next: treaty dead show ID, then treaty dead replay ID')
-        return `${table}${more}\n\n${plural(rows.length, 'dead letter')}\n${next}`
+        const shown = total > rows.length ? `${rows.length} of ` : ''
+        return `${table}${more}\n\n${shown}${plural(total, 'dead letter')}\n${next}`
       },
     }
   },

@@ -11,5 +11,6 @@ export const dev: Command<CommandTable['dev'], RunSummary> = {
       arguments: args,
       version: readVersion(),
       terminal: process.stderr,
+      output: process.stdout,
     }),
 }

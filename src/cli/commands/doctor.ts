@@ -42,7 +42,7 @@ function reportText(data: Data, style: Style): string {
     fail: red(`${symbols.fail} fail`),
     skip: dim(`${symbols.skip} skip`),
   }
-  const width = Math.min(40, Math.max(...data.checks.map(({ title }) => title.length)))
+  const width = Math.min(60, Math.max(...data.checks.map(({ title }) => title.length)))
   const lines = data.checks.flatMap(({ status, title, found, fix }) => {
     const line = ` ${marks[status]}  ${title.padEnd(width)}  ${found}`
     return fix === null ? [line] : [line, `         ${dim('try:')} ${fix}`]

@@ -11,5 +11,6 @@ export const serve: Command<CommandTable['serve'], RunSummary> = {
       arguments: args,
       version: readVersion(),
       terminal: process.stderr,
+      output: process.stdout,
     }),
 }

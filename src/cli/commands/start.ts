@@ -11,5 +11,6 @@ export const start: Command<CommandTable['start'], RunSummary> = {
       arguments: args,
       version: readVersion(),
       terminal: process.stderr,
+      output: process.stdout,
     }),
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { BusStats, DeadLetterSummary } from '../../messaging/index.ts'
 import { createStyle } from '../style.ts'
-import { countsText, deadText, fillTemplate, ledgerTable, serviceText } from './lines.ts'
+import { countsText, deadText, fillTemplate, ledgerTable, restText, serviceText } from './lines.ts'
 
 const style = createStyle({ isTerminal: false, noColor: true, environment: {} })
 const row = {
@@ -37,6 +37,16 @@ test('a domain of many events is one row of the ledger, with its sums', () => {
   const lines = ledgerTable(stats, style).split('\n')
   expect(lines.length).toBe(4)
   expect(lines[2]).toMatch(/^ {2}github\.\* \(13 events\) +130 +260 +234 +13 +26 +0$/)
+})
+
+test('a ledger that was told before tells what has moved, and all together', () => {
+  const before: BusStats = { ...row, byEvent: { 'order.placed': row, 'order.sent': row }, rows: [] }
+  const sent = { ...row, published: 11 }
+  const now: BusStats = { ...before, byEvent: { ...before.byEvent, 'order.sent': sent } }
+  const text = restText({ stats: now, before, url: 'http://x' }, style)
+  expect(text).not.toContain('order.placed')
+  expect(text).toMatch(/order\.sent +11 .*\n +together +10 /)
+  expect(text).toContain('At rest again')
 })
 
 describe('a line about', () => {

@@ -92,11 +92,19 @@ function sumOf(rows: readonly Counts[]): Counts {
   return Object.fromEntries(columns.map((column) => [column, sum(column)])) as unknown as Counts
 }
 
+/** What a ledger told before; what has not moved since is left out. */
+export type LedgerBefore = Pick<BusStats, 'byEvent'> | undefined
+
 /** The ledger by event, with its sums; columns that are zero everywhere are left out, except those that matter. */
-export function ledgerTable(stats: BusStats, style: Style): string {
+export function ledgerTable(stats: BusStats, style: Style, before?: LedgerBefore): string {
   const always = new Set<string>(['published', 'handled', 'dead', 'waiting'])
   const shown = columns.filter((column) => always.has(column) || stats[column] > 0)
-  const rows = [...ledgerRows(stats.byEvent), ['together', stats] as const].map(([event, row]) => [
+  const told = new Map(ledgerRows(before?.byEvent ?? {}))
+  const moved = ledgerRows(stats.byEvent).filter(([event, row]) => {
+    const known = told.get(event)
+    return !known || columns.some((column) => known[column] !== row[column])
+  })
+  const rows = [...moved, ['together', stats] as const].map(([event, row]) => [
     event,
     ...shown.map((column) => String(row[column])),
   ])
@@ -107,6 +115,15 @@ export function ledgerTable(stats: BusStats, style: Style): string {
     cells.map((text, at) => text.padStart(widths[at] ?? 0))
   const aligned = rows.map(([event = '', ...numbers]) => [event, ...right(numbers)])
   return indent(renderTable(['event', ...right(shown)], aligned, style))
+}
+
+/** The ledger when everything has come to rest; the second time only what has moved since. */
+export function restText(
+  { stats, before, url }: { stats: BusStats; before: LedgerBefore; url: string },
+  style: Style,
+): string {
+  const again = before ? 'At rest again; above is what has moved' : 'At rest: nothing waits'
+  return `\n${ledgerTable(stats, style, before)}\n\n  ${again}. Serving ${url} until Ctrl-C.\n`
 }
 
 /** The counts in one line. */

@@ -2,29 +2,21 @@ import { relative } from 'node:path'
 import type { Contract } from '../../contracts/index.ts'
 import type { Clock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
-import type { SettledEvent } from '../../messaging/index.ts'
+import type { BusStats, SettledEvent } from '../../messaging/index.ts'
 import type { Registry } from '../../registry/index.ts'
 import { createServer, type Server } from '../../server/index.ts'
 import type { ReceiverEvent, SenderEvent } from '../../webhooks/index.ts'
 import type { CommandContext, CommandResult } from '../command.ts'
 import { projectContracts } from '../project.ts'
-import type { Style } from '../style.ts'
 import { bannerText } from './banner.ts'
 import { type CallQueues, drainedText, startCallQueues } from './call-queues.ts'
-import {
-  countsText,
-  deadText,
-  fillTemplate,
-  ledgerTable,
-  logLine,
-  serviceText,
-  settledText,
-} from './lines.ts'
+import { countsText, deadText, fillTemplate, restText, serviceText, settledText } from './lines.ts'
 import { makePlan, type StartPlan, type StoreArguments } from './plan.ts'
 import { createModuleReloader, watchFiles } from './reload.ts'
 import { openServedRegistry, registerAll, type ServedRegistry } from './served-registry.ts'
 import { openSession, type Session } from './session.ts'
-import { createStatusLine, type StatusTarget } from './status-line.ts'
+import { createSpeaker, type Speaker } from './speaker.ts'
+import type { StatusTarget } from './status-line.ts'
 import { putAside, storeFile } from './store-file.ts'
 import { createSupervisor, type ServiceEvent, type Supervisor } from './supervisor.ts'
 import { createBusWatcher } from './watcher.ts'
@@ -53,6 +45,8 @@ export interface RunOptions {
   readonly version: string
   /** Where the status line is drawn. */
   readonly terminal: StatusTarget
+  /** What handlers print to. */
+  readonly output: StatusTarget
 }
 
 /** What a run came to. */
@@ -133,51 +127,6 @@ function summaryText({ published, handled, waiting, dead }: RunSummary): string 
   return `${published} published · ${handled} handled · ${dead} dead · ${rest}`
 }
 
-/** Prints, with the status line out of the way. */
-interface Speaker {
-  line(
-    subject: string,
-    text: string | ((style: Style) => string),
-    record?: Readonly<Record<string, unknown>>,
-  ): void
-  block(
-    kind: string,
-    text: (style: Style) => string,
-    record: Readonly<Record<string, unknown>>,
-  ): void
-  status(text: string): void
-  /** Resolves when everything is written out. */
-  flush(): Promise<void>
-}
-
-function createSpeaker(context: CommandContext, options: RunOptions): Speaker {
-  const status = createStatusLine(options.terminal, !context.flags.json && !context.flags.quiet)
-  let written: Promise<void> = Promise.resolve()
-  const emit = (
-    record: { kind: string } & Record<string, unknown>,
-    toText: (style: Style) => string,
-  ) => {
-    status.clear()
-    const done = context.emit(record, toText)
-    // A reader that went away is no reason to stop serving.
-    written = Promise.all([written, done.catch(() => {})]).then(() => {})
-  }
-  return {
-    line(subject, text, record = {}) {
-      const now = context.clock.now()
-      emit({ kind: 'line', subject, at: new Date(now).toISOString(), ...record }, (style) =>
-        logLine(style, now, subject, typeof text === 'string' ? text : text(style)),
-      )
-    },
-    block: (kind, text, record) => emit({ kind, ...record }, text),
-    status: (text) => status.show(text),
-    flush: () => {
-      status.clear()
-      return written
-    },
-  }
-}
-
 interface Parts {
   readonly plan: StartPlan
   readonly server: Server
@@ -198,6 +147,7 @@ class Runner {
   #registry: ServedRegistry | undefined
   #feedsAreDone = false
   #toldPlace = false
+  #told: BusStats | undefined
   #toldWebhooks: Promise<void> | undefined
   #watching: Promise<void> = Promise.resolve()
   #stopWatchingFiles: () => void = () => {}
@@ -414,12 +364,12 @@ class Runner {
         counts: (stats) => say.status(` ${countsText(stats)}`),
         rest: (stats) => {
           this.#toldWebhooks ??= this.#tellWebhooks().catch(() => undefined)
-          say.block(
-            'rest',
-            (style) =>
-              `\n${ledgerTable(stats, style)}\n\n  At rest: nothing waits. Serving ${url} until Ctrl-C.\n`,
-            { ...pickCounts(stats), byEvent: stats.byEvent },
-          )
+          const before = this.#told
+          this.#told = stats
+          say.block('rest', (style) => restText({ stats, before, url }, style), {
+            ...pickCounts(stats),
+            byEvent: stats.byEvent,
+          })
         },
       },
     })
@@ -467,7 +417,8 @@ class Runner {
       )
       for (const finding of findings.slice(0, 5)) {
         const place = finding.file === undefined ? '' : `${finding.file}:${finding.line ?? 1}  `
-        say.line('', `${place}${finding.message}`, { finding })
+        const hint = finding.hint === undefined ? '' : ` (${finding.hint})`
+        say.line('', `${place}${finding.message}${hint}`, { finding })
       }
     }
   }
