@@ -69,6 +69,8 @@ export interface FastifyHooksOptions extends HandlerOptions {
   readonly paths?: Readonly<Record<string, string>>
   /** The framework's own configuration of the routes. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** One line about the routes, for a description of the API. */
+  readonly summary?: string
 }
 
 /** A plugin for fastify: `app.register(fastifyHooks(receiver))`. Its scope parses no bodies, so that the bytes stay as they came. */
@@ -76,7 +78,7 @@ export function fastifyHooks(
   receiver: Receiver,
   options: FastifyHooksOptions = {},
 ): (app: FastifyInstance) => Promise<void> {
-  const { prefix = '/hooks/', paths = {}, config } = options
+  const { prefix = '/hooks/', paths = {}, config, summary } = options
   const placed = new Set(Object.values(paths))
   return async (app) => {
     app.removeAllContentTypeParsers()
@@ -88,6 +90,7 @@ export function fastifyHooks(
         // Ours is cut off by the receiver; the framework would refuse before by its own, smaller limit.
         bodyLimit: Number.MAX_SAFE_INTEGER,
         ...(config === undefined ? {} : { config }),
+        ...(summary === undefined ? {} : { schema: { summary } }),
         handler(request, reply) {
           reply.hijack()
           const { raw } = request
