@@ -34,6 +34,11 @@ export function readPostgresUrl(text: string): PostgresPlace {
   const schema = url.searchParams.get('schema') ?? 'treaty'
   checkSchema(schema)
   url.searchParams.delete('schema')
+  // The driver takes these for verify-full already, and says so in a warning of six lines at each start.
+  const isLoose = /^(prefer|require|verify-ca)$/i.test(url.searchParams.get('sslmode') ?? '')
+  if (isLoose && !url.searchParams.has('uselibpqcompat')) {
+    url.searchParams.set('sslmode', 'verify-full')
+  }
   const host = url.host || (url.searchParams.get('host') ?? 'localhost')
   const suffix = schema === 'treaty' ? '' : ` (schema ${schema})`
   return {

@@ -28,6 +28,15 @@ describe('the URL of a store on PostgreSQL', () => {
     expect(readPostgresUrl('postgresql://localhost/orders').schema).toBe('treaty')
   })
 
+  it('says verify-full for what the driver would warn of and take for it', () => {
+    for (const mode of ['require', 'prefer', 'verify-ca']) {
+      const { connection } = readPostgresUrl(`postgres://db/orders?sslmode=${mode}`)
+      expect(connection).toBe('postgres://db/orders?sslmode=verify-full')
+    }
+    const libpq = 'postgres://db/orders?sslmode=require&uselibpqcompat=true'
+    expect(readPostgresUrl(libpq).connection).toBe(libpq)
+  })
+
   it('names the folder of a socket', () => {
     expect(readPostgresUrl('postgres:///orders?host=/run/postgresql').name).toBe(
       'postgres:///run/postgresql/orders',

@@ -106,22 +106,41 @@ const sentences: Partial<Record<ErrorCode, string>> = {
   CHANNEL_NOT_FOUND: 'has no such topic',
 }
 
+const hints: Partial<Record<ErrorCode, string>> = {
+  BROKER_ACCESS_DENIED:
+    'Check user, password and mechanism of the URL, and the rights of that user (kafka-acls).',
+  BROKER_TLS_FAILED:
+    'Use kafka+ssl:// for a listener with TLS and kafka:// for one without; ?ca=FILE names the authority.',
+  BROKER_UNREACHABLE:
+    'Check host and port of the URL, that the brokers run, and whether the listener wants TLS: kafka+ssl://.',
+  CHANNEL_NOT_FOUND: 'Run treaty topology apply, or make the topic.',
+}
+
+/** What the broker means where its own name for it says little. */
+const meanings: Readonly<Record<string, string>> = {
+  ILLEGAL_SASL_STATE: 'this listener asks for no user and no password',
+  SASL_AUTHENTICATION_FAILED: 'the user or the password is wrong',
+  UNSUPPORTED_SASL_MECHANISM: 'this listener takes another mechanism',
+}
+
 /** An error of the client or the broker, as one of ours. `where` names the cluster without its credentials. */
 export function kafkaError(error: unknown, where: string): TreatyError {
   if (isTreatyError(error)) return error
   const facts = factsOf(error)
   const code = codeOf(facts) ?? 'TRANSPORT_FAILED'
-  const reason = [...facts.ids].join(', ') || innermost(error)
+  const named = [...facts.ids].map((id) => meanings[id] ?? id)
+  const reason = named.join(', ') || firstLine(innermost(error))
   const sentence = sentences[code] ?? 'failed'
+  const hint = hints[code]
   return new TreatyError(code, `the Kafka cluster at ${where} ${sentence}: ${reason}`, {
-    ...(code === 'BROKER_TLS_FAILED'
-      ? {
-          hint: 'Use kafka+ssl:// for a listener with TLS and kafka:// for one without; ?ca=FILE names the authority.',
-        }
-      : {}),
+    ...(hint === undefined ? {} : { hint }),
     details: { reason },
     cause: error,
   })
+}
+
+function firstLine(text: string): string {
+  return (text.split('\n')[0] ?? text).replace(/\.$/, '')
 }
 
 function innermost(error: unknown): string {

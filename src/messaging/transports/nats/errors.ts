@@ -65,7 +65,9 @@ export function asTreatyError(error: unknown, what: string): TreatyError {
     })
   }
   return new TreatyError('BROKER_UNREACHABLE', `NATS ${what}: ${firstLine(message)}`, {
-    hint: 'Check host and port of the URL, and that nats-server runs there.',
+    hint: /timeout/i.test(message)
+      ? 'Check that a nats-server answers there; one that begins with TLS needs tls://HOST?tls_first=true.'
+      : 'Check host and port of the URL, and that nats-server runs there.',
     cause: error,
   })
 }

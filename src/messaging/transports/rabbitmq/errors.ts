@@ -17,7 +17,7 @@ const kinds: readonly Kind[] = [
   },
   {
     // A virtual host that is not there ends the handshake at its last step, and the driver keeps the reason to itself.
-    pattern: /NOT.ALLOWED|\b530\b|Expected ConnectionOpenOk/i,
+    pattern: /NOT.ALLOWED|\b530\b|it ended the handshake/i,
     code: 'BROKER_ACCESS_DENIED',
     says: 'has no such virtual host, or does not let this user in',
     hint: 'Check the path of the URL: / is written as nothing or %2F.',
@@ -72,7 +72,13 @@ function textOf(error: unknown): string {
   const inner = Array.isArray(errors) && errors.length > 0 ? errorMessage(errors[0]) : ''
   const message = errorMessage(error) || inner
   const known = typeof code === 'string' && !message.includes(code) ? `${code} ${message}` : message
-  const text = known.replaceAll(/\s+/g, ' ').trim()
+  const text = known
+    .replaceAll(/\s+/g, ' ')
+    // OpenSSL tells the place in its source too.
+    .replace(/\S*:error:[^:]*:[^:]*:[^:]*:([^:]+):\S*/, '$1')
+    .replace(/^Handshake terminated by server: /, '')
+    .replace(/^Expected ConnectionOpenOk.*/, 'it ended the handshake')
+    .trim()
   return text.length > 200 ? `${text.slice(0, 200)}…` : text
 }
 

@@ -22,6 +22,7 @@ describe('what a Redis server answers', () => {
     ['LOADING Redis is loading the dataset in memory', 'BROKER_UNREACHABLE'],
     ['BUSY Redis is busy running a script.', 'BROKER_UNREACHABLE'],
     ['CLUSTERDOWN The cluster is down', 'BROKER_UNREACHABLE'],
+    ['ERR DB index is out of range', 'BROKER_URL_INVALID'],
     ['MOVED 866 10.0.0.1:6379', 'BROKER_URL_INVALID'],
     ['WRONGTYPE Operation against a key holding the wrong kind of value', 'TRANSPORT_FAILED'],
   ])('%s is %s', (text, code) => {

@@ -11,6 +11,12 @@ interface Kind {
 /** What a Redis server answers instead of a reply, by the word that begins the answer. */
 const replies: readonly Kind[] = [
   {
+    pattern: /DB index is out of range|SELECT is not allowed/i,
+    code: 'BROKER_URL_INVALID',
+    says: 'does not have the database of the URL',
+    hint: 'Leave the database out of the URL, or raise databases on the server; a cluster has only 0.',
+  },
+  {
     pattern: /^(NOAUTH|WRONGPASS|ERR invalid password|ERR AUTH|ERR Client sent AUTH)/i,
     code: 'BROKER_ACCESS_DENIED',
     says: 'refused the user or the password',

@@ -46,6 +46,8 @@ export async function checkServer(call: Link['call'], place: RedisPlace): Promis
     )
   }
   refuseUnsafe(info, name)
+  // The client goes on in the first database where that of the URL is not there: messages would be in the wrong place.
+  if (place.database !== 0) await call('SELECT', String(place.database))
   return { fsync: await readFsync(call) }
 }
 
