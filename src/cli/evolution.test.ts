@@ -103,6 +103,28 @@ describe('treaty check --against', () => {
     `)
   })
 
+  it('says of a required field that was renamed that it is gone, to those who read it', async () => {
+    const { cwd } = shop()
+    const place = join(cwd, 'contracts', 'placed.json')
+    writeFileSync(place, readFileSync(place, 'utf8').replaceAll('"total"', '"sum"'))
+    const { findings } = await json(cwd, 'check', '--against', 'HEAD')
+
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        code: 'CONSUMER_BROKEN',
+        message:
+          '`billing` reads total of `order.placed`, and can no longer: total: required → gone',
+        hint: expect.stringMatching(/^Keep `total` and mark it deprecated, or /),
+        witness: { orderId: expect.any(String), sum: expect.any(Number) },
+      }),
+    )
+    const breaks = findings.filter(({ code }) => code === 'BREAKING_CHANGE')
+    expect(breaks.map(({ message }) => message.split(',')[0])).toEqual([
+      'total: required → gone',
+      'sum: new',
+    ])
+  })
+
   it('gives findings with consumer, witness, file and line', async () => {
     const { cwd, change } = shop()
     change({ type: 'string' })

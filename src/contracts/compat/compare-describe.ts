@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, parsePointer } from '../../core/json.ts'
+import { isJsonObject, type Json, type JsonObject, parsePointer } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
 import { dereferenced, placeWith, trailOf } from './compare-place.ts'
 import type { Breaking } from './verdict.ts'
@@ -13,13 +13,19 @@ export interface Description {
   readonly pointers: readonly string[]
 }
 
-type BreakPlace = Pick<Breaking, 'instancePointer' | 'schemaPointer'> & { readonly reason: string }
+type BreakPlace = Pick<Breaking, 'instancePointer' | 'schemaPointer'> & {
+  readonly reason: string
+  readonly witness?: Json
+}
 
 /** Describes a break by comparing what the two versions say at the place where the witness is refused. */
 export function describe(before: JsonSchema, after: JsonSchema, found: BreakPlace): Description {
   const keyword = parsePointer(found.schemaPointer)?.at(-1) ?? ''
   const steps = parsePointer(found.instancePointer) ?? []
-  const missing = keyword === 'required' ? requiredDifference(before, after, steps) : undefined
+  const missing =
+    keyword === 'required'
+      ? requiredDifference(before, after, { path: steps, witness: found.witness })
+      : undefined
   const path = missing === undefined ? steps : [...steps, missing.name]
   const shownPath = path.length === 0 ? 'data' : path.map(dotted).join('.')
   const [old, now] = [nodeAt(before, path), nodeAt(after, path)]
@@ -59,11 +65,17 @@ function requiredAt(root: JsonSchema, path: readonly string[]): readonly string[
 function requiredDifference(
   before: JsonSchema,
   after: JsonSchema,
-  path: readonly string[],
+  { path, witness }: { readonly path: readonly string[]; readonly witness: Json | undefined },
 ): { readonly name: string; readonly change: string } | undefined {
   const [old, now] = [requiredAt(before, path), requiredAt(after, path)]
-  const gone = old.find((name) => !now.includes(name))
-  const added = now.find((name) => !old.includes(name))
+  // A field that was renamed is gone and new at once: what the witness lacks is what breaks.
+  const refused = path.reduce<Json | undefined>(
+    (value, step) => (value as JsonObject | undefined)?.[step],
+    witness,
+  )
+  const isLacked = (name: string) => !isJsonObject(refused) || !Object.hasOwn(refused, name)
+  const gone = old.find((name) => !now.includes(name) && isLacked(name))
+  const added = now.find((name) => !old.includes(name) && isLacked(name))
   if (added !== undefined) {
     const isNew = nodeAt(before, [...path, added]) === undefined
     return { name: added, change: isNew ? 'new, and required' : 'optional → required' }
