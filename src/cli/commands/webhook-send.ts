@@ -45,7 +45,7 @@ export const webhookSend: Command<CommandTable['webhook send'], Data> = {
       data: { id, url: args.url, ...answer, elapsedMs },
       exitCode: isTaken ? exitCode.ok : exitCode.unavailable,
       toText: ({ green, red, symbols }) =>
-        `${isTaken ? green(`${symbols.ok} ${told}`) : red(told)}  ${id}, ${elapsedMs} ms`,
+        `${isTaken ? green(`${symbols.ok} ${told}`) : red(`${symbols.fail} ${told}`)}  ${id}, ${elapsedMs} ms`,
     }
   },
 }
