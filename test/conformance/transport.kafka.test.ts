@@ -5,7 +5,7 @@ import {
   type TestRunner,
 } from '../../src/testing/index.ts'
 import { isFullSoak } from '../faults/effort.ts'
-import { kafkaChild, openKafkaBroker } from './kafka-broker.ts'
+import { kafkaChild, kafkaLeaseMs, openKafkaBroker } from './kafka-broker.ts'
 import { withService } from './service-url.ts'
 
 /** These wait for sessions of dead members to end, six seconds each time; they can do so beside each other, three at a time. */
@@ -15,8 +15,7 @@ const others = Array.from({ length: 45 }, (_, at) => at + 1).filter((at) => !pat
 
 const options: DescribeTransportOptions = {
   child: kafkaChild,
-  // The lowest session timeout that brokers allow by default.
-  leaseMs: 6000,
+  leaseMs: kafkaLeaseMs,
   patience: 2,
   ...(isFullSoak ? {} : { effort: { orderMessages: 20, backlog: 20_000, soakMs: 10_000 } }),
 }

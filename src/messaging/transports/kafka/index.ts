@@ -54,6 +54,16 @@ function kafkaCapabilities(messageBytesMax: number): Capabilities {
       publishDedupWindowMs: `Kafka recognises a repeat only within one session of an idempotent producer, by its sequence number and not by the id of the message (${documentation}/#semantics). Consumers recognise repeats by their inbox.`,
       transactions: `Transactions of Kafka span its own topics and offsets, never the effect of a handler on another system (${documentation}/#semantics). Use the inbox with a store that has transactions.`,
     },
+    emulations: {
+      orderedByKey: `A topic keeps the order of a partition (${documentation}/#intro_concepts_and_terms); within it one message of a key is with a handler at a time, and the partition of a key is chosen by Treaty.`,
+      nativeDelayMsMax:
+        'A delayed message stays at its place in the log; its key waits with it, and its lane once everything that was read ahead waits.',
+      nativeDeadLetter: `Kafka has none for consumers (${documentation}/#semantics); a letter is written to a topic of its group and confirmed before the offset passes the message.`,
+      deliveryCount:
+        'How far messages may have started is written with the offset; what lies within it after a crash is counted before it starts again.',
+      ttl: 'A topic forgets by age alone; the time to live is looked at before a handler starts.',
+      releaseOnDisconnect: 'A member that closes gives its partitions back and says so.',
+    },
   }
 }
 

@@ -45,6 +45,16 @@ function natsCapabilities(payloadMax = payloadMaxDefault): Capabilities {
       durability:
         'A message is acknowledged once it is written to the file store; with the default sync_interval of two minutes the last of them can be lost when power fails. Set sync_interval: always, or keep 3 replicas (https://docs.nats.io/running-a-nats-service/configuration/resource_management).',
     },
+    emulations: {
+      orderedByKey:
+        'A channel is a number of subjects of one stream; each has one owner for each group, fenced by compare-and-set, because acknowledgements of a durable consumer are neither ordered nor fenced (https://docs.nats.io/nats-concepts/jetstream/consumers).',
+      nativeDeadLetter:
+        'JetStream tells of messages that were delivered too often, and keeps none of them; a letter is written to a stream and confirmed before the message counts as ended.',
+      deliveryCount:
+        'How far messages may have started is written with the state of the lane; what lies within it after a crash is counted before it starts again.',
+      priorityLevels: 'Urgent messages overtake within what was read ahead.',
+      releaseOnDisconnect: 'A replica that closes gives its lanes back and calls the others.',
+    },
   }
 }
 
