@@ -4,10 +4,10 @@ import { TreatyError } from '../core/errors.ts'
 import { currentMessageContext, runWithMessageContext } from '../core/trace.ts'
 import type { BusCore } from './bus-core.ts'
 import { causalOrder } from './causal-order.ts'
-import { judge, messageIdOf } from './ingest.ts'
+import { type Ingested, type IngestInput, judge, messageIdOf } from './ingest.ts'
 import { ingestBatch } from './ingest-batch.ts'
 import { summarize } from './ledger.ts'
-import type { StoredMessage } from './transport.ts'
+import type { DeadLetter, StoredMessage } from './transport.ts'
 import type { Bus, BusHealth, DeadLetters, Handler, Trace } from './types.ts'
 
 const drainMsDefault = 30_000
@@ -67,22 +67,25 @@ async function ingest(
   checkIngest(bytes, options)
   const known = core.catalogue.event(event)
   const id = options.id === undefined ? undefined : messageIdOf(options.id, event)
-  const judged = judge(
-    { bytes, source: options.source, headers: lowerCased(options.headers ?? {}), id },
-    {
-      ...core.stamps,
-      known,
-      validator: core.readerOf(event),
-      clock: core.clock,
-      messageBytesMax: core.messageBytesMax,
-    },
-  )
+  const headers = lowerCased(options.headers ?? {})
+  const judged = judgeFor(core, event, { bytes, source: options.source, headers, id })
   if ('record' in judged) {
     await core.send(judged.record)
     return { id: judged.id }
   }
   const deadLetter = await core.transport.dead.put(judged.letter)
   return { id: judged.id, deadLetter, findings: judged.findings }
+}
+
+/** @throws UNKNOWN_EVENT */
+function judgeFor(core: BusCore, event: string, input: IngestInput): Ingested {
+  return judge(input, {
+    ...core.stamps,
+    known: core.catalogue.event(event),
+    validator: core.readerOf(event),
+    clock: core.clock,
+    messageBytesMax: core.messageBytesMax,
+  })
 }
 
 /** Callers without types hand over texts, or forget the source; that is theirs to mend, not the outsider's. */
@@ -121,10 +124,30 @@ function deadLettersOf(core: BusCore): DeadLetters {
       })
     },
     get: (id) => dead.get(id),
-    replay: (id) => dead.replay(id),
+    async replay(id) {
+      const letter = await dead.get(id)
+      if (letter?.group === null) refuseAgain(core, letter)
+      return dead.replay(id)
+    },
     discard: (id) => dead.discard(id),
     count: (filter = {}) => dead.count(filter),
   }
+}
+
+/** What ingest refused goes to all consumers once replayed, so it has to fit first. */
+function refuseAgain(core: BusCore, { id, messageId, event, body, headers }: DeadLetter): void {
+  const source = headers['treaty-source'] ?? ''
+  const judged = judgeFor(core, event, { bytes: body, source, headers, id: messageId })
+  if (!('letter' in judged)) return
+  throw new TreatyError(
+    'SCHEMA_MISMATCH',
+    `the dead letter ${id} does not satisfy the contract of ${event} yet`,
+    {
+      hint: 'Correct the contract, or discard the letter and let the sender send it anew.',
+      findings: judged.findings,
+      details: { id, event },
+    },
+  )
 }
 
 /** The stored message decoded; null where its contract is not loaded or its bytes cannot be read. */

@@ -204,7 +204,12 @@ export interface BusStats extends EventCounts {
 export interface DeadLetters {
   list(options?: DeadFilter & { limit?: number; cursor?: string }): Promise<Page<DeadLetterSummary>>
   get(id: string): Promise<DeadLetter | undefined>
-  /** False: no such dead letter. */
+  /**
+   * Hands the message to its consumer again, under the same id; what `ingest` refused goes to all consumers. False: no such
+   * dead letter.
+   *
+   * @throws SCHEMA_MISMATCH when what `ingest` refused breaks the contract still; the letter is kept
+   */
   replay(id: string): Promise<boolean>
   discard(id: string): Promise<boolean>
   count(filter?: DeadFilter): Promise<number>
