@@ -65,7 +65,6 @@ async function ingest(
 ) {
   core.assertOpen()
   checkIngest(bytes, options)
-  const known = core.catalogue.event(event)
   const id = options.id === undefined ? undefined : messageIdOf(options.id, event)
   const headers = lowerCased(options.headers ?? {})
   const judged = judgeFor(core, event, { bytes, source: options.source, headers, id })
