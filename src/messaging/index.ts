@@ -1,3 +1,6 @@
+export { brokerFacts } from './ask-broker.ts'
+export type { BrokerFacts } from './broker-facts.ts'
+export { clockSkewMsMax, clockSkewProblem } from './broker-facts.ts'
 export { busOver } from './bus.ts'
 export type { SchemaRegistryOptions } from './confluent/schema-ids.ts'
 export type { ConfluentWireOptions } from './confluent/transport.ts'

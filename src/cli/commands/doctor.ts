@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
-import { type Check, runChecks } from '../doctor/checks.ts'
+import type { Check } from '../doctor/check.ts'
+import { runChecks } from '../doctor/checks.ts'
 import { exitCode } from '../exit-code.ts'
 import type { Style } from '../style.ts'
 

@@ -1,7 +1,7 @@
-import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
+import { existsSync, statfsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, resolve } from 'node:path'
-import { errorMessage, isTreatyError } from '../../core/errors.ts'
+import { resolve } from 'node:path'
+import { isTreatyError } from '../../core/errors.ts'
 import { type Finding, hasErrors } from '../../core/finding.ts'
 import { hasSecretReference, redactUrl } from '../../core/secret.ts'
 import type { CommandContext } from '../command.ts'
@@ -9,17 +9,8 @@ import { secretTexts } from '../config/broker-extras.ts'
 import type { Settings } from '../config/settings.ts'
 import { countFindings, plural } from '../finding-text.ts'
 import { loadProjectContracts } from '../project.ts'
-
-/** One thing that was looked at. */
-export interface Check {
-  readonly id: string
-  readonly title: string
-  readonly status: 'ok' | 'warn' | 'fail' | 'skip'
-  readonly found: string
-  readonly expected: string
-  /** What to do, for people; null when nothing is to do. */
-  readonly fix: string | null
-}
+import { outboxChecks, transportChecks } from './broker-checks.ts'
+import { type Check, failed, passed, unborn, unbornCheck } from './check.ts'
 
 const nodeMajorMin = 24
 /** Bytes of free space below which writes are at risk, and below which they are likely to fail. */
@@ -46,22 +37,12 @@ export async function runChecks(context: CommandContext): Promise<Diagnosis> {
   checks.push(...secretChecks(settings, context))
   checks.push(await contractsCheck(context))
   checks.push(modulesCheck(settings))
-  checks.push(await transportCheck(settings, context))
+  checks.push(...(await transportChecks(settings, context)))
   checks.push(await storeCheck(settings, context))
+  checks.push(...(await outboxChecks(settings, context)))
   checks.push(diskCheck(settings.folder))
   checks.push(await portCheck(settings.server.port, settings.server.host))
   return { checks, findings: [] }
-}
-
-function passed(id: string, title: string, found: string, expected: string): Check {
-  return { id, title, status: 'ok', found, expected, fix: null }
-}
-
-function failed(id: string, title: string, expected: string, error: unknown): Check {
-  const code = isTreatyError(error) ? error.code : 'UNFORESEEN'
-  const found = errorMessage(error)
-  const hint = (isTreatyError(error) ? error.hint : undefined) ?? 'Look at it with --verbose.'
-  return { id, title, status: 'fail', found, expected, fix: `${hint} See treaty explain ${code}.` }
 }
 
 export function nodeCheck(version: string): Check {
@@ -176,60 +157,6 @@ function modulesCheck({ handlers, feeds, services, webhooks, folder }: Settings)
     found: `not there: ${missing.join(', ')}`,
     expected,
     fix,
-  }
-}
-
-/** The file of an embedded database that is not there yet: looking must not make it. */
-function unborn(url: string): string | undefined {
-  const path = /^sqlite:(.+)$/i.exec(url)?.[1]
-  return path !== undefined && !existsSync(path) ? path : undefined
-}
-
-/** True when something can be made in the folder, or the folder itself. */
-function writable(folder: string): boolean {
-  if (!existsSync(folder) && dirname(folder) !== folder) return writable(dirname(folder))
-  try {
-    accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false // Not there, or not ours: either way nothing can be made in it.
-  }
-}
-
-function unbornCheck(id: string, title: string, path: string): Check {
-  const expected = 'a database, or a folder to make one in'
-  if (writable(dirname(path))) return passed(id, title, `${path} will be made`, expected)
-  const found = `${dirname(path)} cannot be written to`
-  return {
-    id,
-    title,
-    status: 'fail',
-    found,
-    expected,
-    fix: 'Check path and permissions of --transport and --store.',
-  }
-}
-
-async function transportCheck(settings: Settings, context: CommandContext): Promise<Check> {
-  const title = `transport ${redactUrl(settings.transport)}`
-  const path = unborn(settings.transport)
-  if (path !== undefined) return unbornCheck('transport', title, path)
-  try {
-    const { openTransport } = await import('../../messaging/index.ts')
-    const transport = await openTransport(context.reveal(settings.transport), {
-      clock: context.clock,
-    })
-    await transport.connect()
-    const { groups } = await transport.stats()
-    await transport.close({ drainMs: 0 })
-    return passed(
-      'transport',
-      title,
-      `answers, ${plural(groups.length, 'consumer group')}`,
-      'a transport that answers',
-    )
-  } catch (error) {
-    return failed('transport', title, 'a transport that answers', error)
   }
 }
 

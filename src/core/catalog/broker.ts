@@ -87,6 +87,14 @@ export const brokerCodes = {
       'The schema registry could not be reached, or answered what its protocol does not have.',
     fix: 'Check its address and credentials. Deliveries wait for it; publishing may be tried again.',
   },
+  CLOCK_SKEW: {
+    exitCode: 3,
+    status: 500,
+    retryable: false,
+    meaning:
+      'The clock of the broker and that of this host differ by more than two seconds. Time to live, delays, retries and the age of messages are judged by both, so that messages expire too early or wait too long.',
+    fix: 'Let both hosts set their clocks by the same time servers (chrony, systemd-timesyncd), then run treaty doctor again.',
+  },
   SCHEMA_REFUSED: {
     exitCode: 3,
     status: 409,
