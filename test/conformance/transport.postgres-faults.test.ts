@@ -187,10 +187,13 @@ await withService('postgres', async (server) => {
     it('of a delivery that was handed on does not run', async () => {
       const { transport, schema, bills, end } = await scene()
       const delivery = await receive(transport)
-      // What a takeover does to the row.
-      await onPostgres(server, (client) =>
-        client.query(`UPDATE ${schema}.bus_delivery SET owner = 999, deliveries = deliveries + 1`),
-      )
+      // What a takeover does.
+      await onPostgres(server, async (client) => {
+        await client.query(`DELETE FROM ${schema}.bus_lease`)
+        await client.query(
+          `UPDATE ${schema}.bus_delivery SET state = 1, owner = 999, deliveries = deliveries + 1`,
+        )
+      })
       const [result] = await transport.settle([
         {
           outcome: 'ack',

@@ -7,7 +7,8 @@ import { browse } from './browse.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { creditOfGroup } from './groups.ts'
 import { type Listener, openListener } from './listener.ts'
-import { forgetOwner, registerOwner, renewOwner } from './owners.ts'
+import { lockOf } from './locks.ts'
+import { forgetOwner, heartbeatMsMax, registerOwner, renewOwner, watchOwner } from './owners.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { brokerMigrations } from './schema.ts'
 import type { Session } from './session.ts'
@@ -167,16 +168,21 @@ async function openBroker(life: Life): Promise<Opened> {
   const waking = createWaking(session)
   session.wake = waking.wake
   let listener: Listener | undefined
+  session.showAlive = async (ownerId) => {
+    await listener?.also(`SELECT ${lockOf.ownerAlive(session.schema, String(ownerId))}`)
+    await watchOwner(session, ownerId)
+  }
   try {
     await migratePostgres(access, [brokerMigrations])
-    await registerOwner(session)
     listener = await openListener({
       connection: access.place.connection,
       channel: waking.channel,
       clock,
       onMessage: waking.hear,
     })
+    await registerOwner(session)
   } catch (error) {
+    await listener?.close()
     await access.close()
     throw error
   }
@@ -228,7 +234,9 @@ function createSession(
     groupIds: new Map(),
     ephemeral: new Map(),
     batches: 0,
+    bulks: 0,
     wake: () => undefined,
+    showAlive: async () => undefined,
     reportError(error) {
       for (const listener of errorListeners) listener(error)
     },
@@ -248,7 +256,7 @@ function report(session: Session, error: unknown): void {
 function startRounds(session: Session): () => Promise<void> {
   const { leaseMs } = session
   const stops = [
-    every(session, leaseMs / 4, () => renewOwner(session)),
+    every(session, Math.min(heartbeatMsMax, leaseMs / 4), () => renewOwner(session)),
     every(session, pollMs, () => poll(session)),
     every(session, Math.min(upkeepMs, Math.max(50, leaseMs / 4)), () => keepUp(session)),
   ]
@@ -290,6 +298,7 @@ async function poll(session: Session): Promise<void> {
     `SELECT grp FROM unnest($1::integer[]) AS one (grp) WHERE
        EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.grp = one.grp AND state = 0)
        OR EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.grp = one.grp AND state = 6)
+       OR EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.grp = one.grp AND state = 7)
        OR EXISTS (SELECT FROM ${schema}.bus_delivery AS line
                   WHERE line.grp = one.grp AND ready_at <= ${schema}.bus_now())`,
     [ids],

@@ -46,14 +46,17 @@ export async function browse(
 /** For each message and group: the unfinished row of the message or of its replay, its dead letter, how it ended. */
 function statesSql(schema: string): string {
   return `
-    SELECT message.seq, team.consumer, line.state, line.attempts, letter.attempts AS dead_attempts,
+    SELECT message.seq, team.consumer,
+      CASE WHEN line.state = 6 AND EXISTS (SELECT FROM ${schema}.bus_lease AS lease
+        WHERE lease.grp = team.id AND line.seq = ANY (lease.seqs)) THEN 1 ELSE line.state END AS state,
+      line.attempts, letter.attempts AS dead_attempts,
       ended.attempts AS ended_attempts
     FROM ${schema}.bus_log AS message
     JOIN ${schema}.bus_subscription AS sub ON sub.topic = message.topic
       AND message.seq > sub.start_seq AND (sub.types IS NULL OR message.type = ANY (sub.types))
     JOIN ${schema}.bus_group AS team ON team.id = sub.grp
     LEFT JOIN LATERAL (
-      SELECT state, attempts FROM ${schema}.bus_delivery AS line WHERE line.grp = team.id AND line.seq IN (
+      SELECT seq, state, attempts FROM ${schema}.bus_delivery AS line WHERE line.grp = team.id AND line.seq IN (
         SELECT message.seq UNION ALL
         SELECT again.seq FROM ${schema}.bus_log AS again WHERE again.origin IS NOT NULL AND again.id = message.id)
       ORDER BY line.seq DESC LIMIT 1

@@ -10,6 +10,7 @@ import type {
 } from '../../transport.ts'
 import { positionOf } from '../sqlite/position.ts'
 import { parseHeaders } from '../sqlite/records.ts'
+import { arrivalSql } from './leases.ts'
 import { lockOf } from './locks.ts'
 import { levelOf, publishArguments } from './records.ts'
 import { type Session, shardOf } from './session.ts'
@@ -259,7 +260,8 @@ async function joinTail(
      )
      INSERT INTO ${schema}.bus_delivery (seq, grp, topic, type, state, priority, chain)
      SELECT message.seq, $1::integer, message.topic, message.type,
-       CASE WHEN chain IS NULL THEN 0 ELSE 6 END, message.priority, chain
+       ${arrivalSql({ chain: 'chain', priority: 'message.priority', expiresAt: 'message.expires_at' })},
+       message.priority, chain
      FROM message JOIN ${schema}.bus_topic AS topic ON topic.id = message.topic
      CROSS JOIN LATERAL ${schema}.bus_chain(topic.ordering, topic.id, message.key) AS chain`,
     [

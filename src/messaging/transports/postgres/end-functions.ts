@@ -7,7 +7,7 @@ import { columns } from './settle-functions.ts'
  */
 export const endFunctions = (s: string): string => `
   -- Chains that have lost their holder: the first row of each is next, unless it is dead and waits for a person.
-  CREATE FUNCTION ${s}.bus_promote(grps integer[], chains text[]) RETURNS void
+  CREATE OR REPLACE FUNCTION ${s}.bus_promote(grps integer[], chains text[]) RETURNS void
   LANGUAGE sql VOLATILE ${byIndexOnly} AS $f$
     UPDATE ${s}.bus_delivery AS line SET state = 0
     FROM (
@@ -16,7 +16,7 @@ export const endFunctions = (s: string): string => `
       CROSS JOIN LATERAL (
         SELECT seq, state FROM ${s}.bus_delivery AS link
         WHERE link.grp = lost.grp AND link.chain = lost.chain AND link.chain IS NOT NULL
-          AND link.state NOT IN (5, 6)
+          AND link.state NOT IN (5, 6, 7)
         ORDER BY seq LIMIT 1
       ) AS head
       WHERE head.state = 2
@@ -25,48 +25,48 @@ export const endFunctions = (s: string): string => `
   $f$;
 
   -- The same where it is not known whether the chain has a holder. With the group's lock for oneself.
-  CREATE FUNCTION ${s}.bus_resume(the_group integer, the_chain text) RETURNS void
+  CREATE OR REPLACE FUNCTION ${s}.bus_resume(the_group integer, the_chain text) RETURNS void
   LANGUAGE plpgsql ${byIndexOnly} AS $f$
   BEGIN
     IF the_chain IS NOT NULL AND NOT EXISTS (
       SELECT FROM ${s}.bus_delivery WHERE grp = the_group AND chain = the_chain AND chain IS NOT NULL
-        AND state NOT IN (5, 6) AND state IN (0, 1, 3)
+        AND state NOT IN (5, 6, 7) AND state IN (0, 1, 3)
     ) THEN
       PERFORM ${s}.bus_promote(ARRAY[the_group], ARRAY[the_chain]);
     END IF;
   END $f$;
 
-  -- After rows were deleted: messages that nobody needs any more go, and the next of each chain comes.
-  CREATE FUNCTION ${s}.bus_finished(gone ${s}.bus_delivery[]) RETURNS void
+  -- Messages that nobody needs any more go; the topic of each is beside it.
+  CREATE OR REPLACE FUNCTION ${s}.bus_forget(the_seqs bigint[], topics integer[]) RETURNS void
   LANGUAGE plpgsql ${byIndexOnly} AS $f$
   DECLARE
-    alone bigint[];
+    single integer[];
     shared bigint[];
   BEGIN
-    SELECT array_agg(seq) FILTER (WHERE takers = 1), array_agg(seq) FILTER (WHERE takers <> 1)
-    INTO alone, shared
-    FROM (
-      SELECT line.seq,
-        (SELECT count(*) FROM ${s}.bus_subscription AS sub WHERE sub.topic = line.topic) AS takers
-      FROM unnest(gone) AS line
-    ) AS each;
-    IF alone IS NOT NULL THEN
-      DELETE FROM ${s}.bus_log AS message WHERE seq = ANY (alone) AND NOT kept
-        AND NOT EXISTS (SELECT FROM ${s}.bus_delivery AS line WHERE line.seq = message.seq);
-    END IF;
-    IF shared IS NOT NULL THEN
+    single := ARRAY(
+      SELECT sub.topic FROM ${s}.bus_subscription AS sub
+      WHERE sub.topic = ANY (ARRAY(SELECT DISTINCT unnest(topics))) GROUP BY sub.topic HAVING count(*) = 1);
+    shared := ARRAY(SELECT seq FROM unnest(the_seqs, topics) AS one (seq, topic) WHERE topic <> ALL (single));
+    IF cardinality(shared) > 0 THEN
       -- Two groups that finish the same message at the same time would each see the other's row.
       PERFORM FROM ${s}.bus_log WHERE seq = ANY (shared) AND NOT kept ORDER BY seq FOR UPDATE;
-      DELETE FROM ${s}.bus_log AS message WHERE seq = ANY (shared) AND NOT kept
-        AND NOT EXISTS (SELECT FROM ${s}.bus_delivery AS line WHERE line.seq = message.seq);
     END IF;
+    DELETE FROM ${s}.bus_log AS message WHERE seq = ANY (the_seqs) AND NOT kept
+      AND NOT EXISTS (SELECT FROM ${s}.bus_delivery AS line WHERE line.seq = message.seq);
+  END $f$;
+
+  -- After rows were deleted: messages that nobody needs any more go, and the next of each chain comes.
+  CREATE OR REPLACE FUNCTION ${s}.bus_finished(gone ${s}.bus_delivery[]) RETURNS void
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
+  BEGIN
+    PERFORM ${s}.bus_forget(array_agg(seq), array_agg(topic)) FROM unnest(gone);
     -- A blocked row that goes held nobody up.
     PERFORM ${s}.bus_promote(array_agg(grp), array_agg(chain))
     FROM unnest(gone) WHERE chain IS NOT NULL AND state IN (0, 1, 3);
   END $f$;
 
   -- Moves messages to the dead letters of their consumers, or drops them where they expired and the policy says so.
-  CREATE FUNCTION ${s}.bus_bury(
+  CREATE OR REPLACE FUNCTION ${s}.bus_bury(
     the_shard integer, dying ${s}.bus_delivery[], reasons text[], failures text[], stacks text[],
     the_counts text[], failed integer[]
   ) RETURNS void LANGUAGE plpgsql ${byIndexOnly} AS $f$

@@ -1,3 +1,4 @@
+import { TreatyError } from '../../../core/errors.ts'
 import type { Random } from '../../../core/random.ts'
 import {
   type MigrationReport,
@@ -9,6 +10,10 @@ import type { Capabilities, Transport, TransportOptions } from '../../transport.
 import { createBroker } from './broker.ts'
 import { brokerMigrations } from './schema.ts'
 
+/** Fewer would leave nothing for publishers beside claims, settlements and signs of life. */
+const poolMaxLeast = 2
+const poolMaxMost = 1000
+
 /** Largest body of one message unless another bound is given. */
 const messageBytesMaxDefault = 16_777_216
 
@@ -19,7 +24,7 @@ export interface PostgresTransportOptions extends TransportOptions {
   readonly random?: Random
   /** Largest body of one message, in bytes. Default 16 MiB. */
   readonly messageBytesMax?: number
-  /** Connections at most, beside the one that listens. Default 10. */
+  /** Connections at most, beside the one that listens; `?poolMax=` in the URL says the same. Default 10. */
   readonly poolMax?: number
 }
 
@@ -51,14 +56,42 @@ function postgresCapabilities(messageBytesMax: number): Capabilities {
 }
 
 /**
- * A broker in PostgreSQL 13 or newer, for any number of processes: claims with SKIP LOCKED, woken by NOTIFY, leases on the
- * clock of the server. Order of a key is kept through retries and, with `onDead: block`, through dead letters.
+ * A broker in PostgreSQL 13 or newer, for any number of processes: leases in bulk on the clock of the server, woken by NOTIFY; an owner whose
+ * connections end is noticed before its lease ends. Order of a key is kept through retries and, with `onDead: block`, through dead letters.
  *
  * An effect gets `{ query(text, values) }` on the connection whose transaction ends with the acknowledgement; it may be async.
  */
 export function createPostgresTransport(options: PostgresTransportOptions): Transport {
   const { messageBytesMax = messageBytesMaxDefault, ...rest } = options
-  return createBroker({ ...rest, capabilities: postgresCapabilities(messageBytesMax) })
+  return createBroker({
+    ...rest,
+    ...readPoolMax(options),
+    capabilities: postgresCapabilities(messageBytesMax),
+  })
+}
+
+/** Takes our own parameter out of the URL: the rest of it is the store's and the driver's. @throws STORE_URL_INVALID */
+function readPoolMax({ url, poolMax }: PostgresTransportOptions): {
+  url: string
+  poolMax?: number
+} {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined
+  const text = parsed?.searchParams.get('poolMax')
+  if (parsed === undefined || text === null || text === undefined) {
+    return poolMax === undefined ? { url } : { url, poolMax }
+  }
+  const count = Number(text)
+  if (!/^\d+$/.test(text) || count < poolMaxLeast || count > poolMaxMost) {
+    throw new TreatyError(
+      'STORE_URL_INVALID',
+      `the parameter poolMax of the URL is no number of connections`,
+      {
+        hint: `Use a whole number from ${poolMaxLeast} to ${poolMaxMost}.`,
+      },
+    )
+  }
+  parsed.searchParams.delete('poolMax')
+  return { url: parsed.href, poolMax: poolMax ?? count }
 }
 
 /**
@@ -70,7 +103,10 @@ export async function migratePostgresTransport(
   url: string,
   options: TransportOptions & { readonly dryRun?: boolean } = {},
 ): Promise<readonly MigrationReport[]> {
-  const access = await openPostgresAccess(url, options.clock ? { clock: options.clock } : {})
+  const access = await openPostgresAccess(
+    readPoolMax({ url }).url,
+    options.clock ? { clock: options.clock } : {},
+  )
   try {
     const migrate = options.dryRun === true ? planPostgresMigration : migratePostgres
     return await migrate(access, [brokerMigrations])

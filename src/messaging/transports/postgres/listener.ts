@@ -3,6 +3,8 @@ import { loadPostgresDriver } from '../../../store/index.ts'
 
 /** Hears what other processes say, on a connection of its own, made anew when it is lost. */
 export interface Listener {
+  /** Runs a statement on this connection, now and again on each that follows it. A failure is left to the next connection. */
+  also(sql: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -24,6 +26,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   let isClosed = false
   let timer: TimerHandle | undefined
   let current: InstanceType<typeof Client> | undefined
+  let more = ''
 
   const connect = async () => {
     const client = new Client({
@@ -46,6 +49,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     try {
       await client.connect()
       await client.query(`LISTEN "${options.channel}"`)
+      if (more !== '') await client.query(more)
     } catch (error) {
       isOver = true
       void client.end().catch(() => undefined)
@@ -67,6 +71,10 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 
   await connect()
   return {
+    async also(sql) {
+      more = sql
+      await current?.query(sql).catch(() => undefined)
+    },
     async close() {
       isClosed = true
       if (timer !== undefined) clock.clearTimeout(timer)

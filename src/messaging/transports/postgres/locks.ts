@@ -1,8 +1,11 @@
 /**
- * Advisory locks of the broker, each for one transaction. Of a group: claims hold it alone, settlements together; so a
- * settlement never frees a chain while a claim decides what is behind it. Of the topology: publishes hold it together, changes alone.
+ * Advisory locks of the broker, each for one transaction. Of a group's claims: one at a time, and no settlement waits for it. Of a group:
+ * claims that look at single rows hold it alone, settlements together; so a settlement never frees a chain while a claim decides what is
+ * behind it. Whoever wants both takes the claims' first. Of the topology: publishes hold it together, changes alone.
  */
 export const lockOf = {
+  claimsAlone: (schema: string, group: string): string =>
+    `pg_advisory_xact_lock(hashtext('${schema} bus claims'), ${group})`,
   /** SQL that takes the lock of a group for oneself. */
   groupAlone: (schema: string, group: string): string =>
     `pg_advisory_xact_lock(${lockClass(schema)}, ${group})`,
@@ -11,6 +14,14 @@ export const lockOf = {
   topologyAlone: (schema: string): string => `pg_advisory_xact_lock(${lockClass(schema)}, 0)`,
   topologyTogether: (schema: string): string =>
     `pg_advisory_xact_lock_shared(${lockClass(schema)}, 0)`,
+  /**
+   * SQL that shows on a connection that an owner lives: held until the connection ends, however that comes. `isAlive` says
+   * whether somebody holds it.
+   */
+  ownerAlive: (schema: string, owner: string): string =>
+    `pg_advisory_lock_shared(${ownerClass(schema)}, ${owner}::integer)`,
+  ownerIsGone: (schema: string, owner: string): string =>
+    `pg_try_advisory_xact_lock(${ownerClass(schema)}, (${owner})::integer)`,
   /** SQL that says whether we are the one who looks after the whole broker just now. */
   upkeepIfFree: (schema: string): string => `pg_try_advisory_xact_lock(${lockClass(schema)}, -1)`,
 } as const
@@ -18,6 +29,10 @@ export const lockOf = {
 /** Groups are numbered from 1, so 0 and below are free for the rest. */
 function lockClass(schema: string): string {
   return `hashtext('${schema} bus')`
+}
+
+function ownerClass(schema: string): string {
+  return `hashtext('${schema} bus owners')`
 }
 
 /**

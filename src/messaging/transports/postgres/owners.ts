@@ -1,19 +1,31 @@
 import { hostname } from 'node:os'
 import { TreatyError } from '../../../core/errors.ts'
 import type { Query } from '../../../store/index.ts'
+import { forgetUnhanded, unhandedOf, unleaseRows } from './claim.ts'
 import { lockOf } from './locks.ts'
 import type { Session } from './session.ts'
 import { makeGroup } from './topology.ts'
+
+/** Milliseconds between two signs of life at most, and after how many of silence a lost connection counts. */
+export const heartbeatMsMax = 1000
+const silentMs = 3500
 
 /** Gives us a place among the owners, with a number that nobody had before. */
 export async function registerOwner(session: Session): Promise<void> {
   const { access, schema, leaseMs } = session
   const [row] = await access.write(
-    `INSERT INTO ${schema}.bus_owner (id, name, lease_until)
-     VALUES (nextval('${schema}.bus_owner_id'), $1, ${schema}.bus_now() + $2) RETURNING id`,
+    `INSERT INTO ${schema}.bus_owner (id, name, lease_until, renewed_at, is_watched)
+     VALUES (nextval('${schema}.bus_owner_id'), $1, ${schema}.bus_now() + $2, ${schema}.bus_now(), false)
+     RETURNING id`,
     [`${hostname()} ${process.pid}`, Math.ceil(leaseMs)],
   )
   session.ownerId = Number(row?.id)
+  await session.showAlive(session.ownerId)
+}
+
+/** Told when our connection shows that we live: from now on its end says something. */
+export async function watchOwner({ access, schema }: Session, ownerId: number): Promise<void> {
+  await access.read(`UPDATE ${schema}.bus_owner SET is_watched = true WHERE id = $1`, [ownerId])
 }
 
 /**
@@ -24,13 +36,14 @@ export async function renewOwner(session: Session): Promise<void> {
   const { access, schema, leaseMs, ownerId } = session
   // Doing it twice does no harm, so it may be repeated like a read.
   const [row] = await access.read(
-    `UPDATE ${schema}.bus_owner SET lease_until = ${schema}.bus_now() + $2
+    `UPDATE ${schema}.bus_owner SET lease_until = ${schema}.bus_now() + $2, renewed_at = ${schema}.bus_now()
      WHERE id = $1 AND lease_until > ${schema}.bus_now() RETURNING id`,
     [ownerId, Math.ceil(leaseMs)],
   )
   if (row !== undefined || session.isEnded) return
   const count = session.leases.size
   session.leases.clear()
+  for (const local of session.groups.values()) forgetUnhanded(local)
   await registerOwner(session)
   for (const group of session.ephemeral.values()) {
     await access.transaction((query) => makeGroup(session, query, group))
@@ -61,13 +74,18 @@ async function learnGroups(session: Session): Promise<void> {
   session.wake([...groupIds.values()], 'local')
 }
 
-/** Frees what others had out whose lease has ended; the groups that have work again. */
+/**
+ * Frees what others had out whose lease has ended, or who have lost the connection that shows that they live and then were silent as well: a
+ * process that was killed is noticed in seconds, however long its lease. The groups that have work again.
+ */
 export async function removeGoneOwners(session: Session, query: Query): Promise<number[]> {
   const { schema, ownerId } = session
   const gone = await query(
-    `SELECT id FROM ${schema}.bus_owner WHERE lease_until <= ${schema}.bus_now() AND id <> $1
-     ORDER BY id FOR UPDATE SKIP LOCKED`,
-    [ownerId],
+    `SELECT id FROM ${schema}.bus_owner WHERE id <> $1 AND (
+       lease_until <= ${schema}.bus_now()
+       OR is_watched AND renewed_at <= ${schema}.bus_now() - $2 AND ${lockOf.ownerIsGone(schema, 'id')}
+     ) ORDER BY id FOR UPDATE SKIP LOCKED`,
+    [ownerId, silentMs],
   )
   const touched = new Set<number>()
   for (const { id } of gone) {
@@ -89,15 +107,49 @@ async function removeOwner(session: Session, query: Query, id: number): Promise<
      SELECT DISTINCT grp FROM freed`,
     [id],
   )
+  const unleased = await unleaseOwner(session, query, { id, released: 0 })
   const [left] = await query(
-    `SELECT 1 FROM ${schema}.bus_delivery WHERE state = 1 AND owner = $1 LIMIT 1`,
+    `SELECT 1 WHERE EXISTS (SELECT FROM ${schema}.bus_delivery WHERE state = 1 AND owner = $1)
+       OR EXISTS (SELECT FROM ${schema}.bus_lease WHERE owner = $1)`,
     [id],
   )
   if (left === undefined) {
     await removeEphemeralGroups(session, query, id)
     await query(`DELETE FROM ${schema}.bus_owner WHERE id = $1`, [id])
   }
-  return freed.map((row) => Number(row.grp))
+  return [...freed.map((row) => Number(row.grp)), ...unleased]
+}
+
+/** The same for what is leased in bulk. `released`: 1 where the owner gives it back itself, 0 where it is gone. */
+async function unleaseOwner(
+  { schema }: Session,
+  query: Query,
+  of: { id: number; released: 0 | 1 },
+): Promise<number[]> {
+  const groups = await query(
+    `SELECT DISTINCT grp FROM ${schema}.bus_lease WHERE owner = $1 ORDER BY grp`,
+    [of.id],
+  )
+  for (const { grp } of groups) {
+    await query(`SELECT ${lockOf.groupAlone(schema, '$1')}`, [grp])
+    await query(
+      `WITH named AS MATERIALIZED (
+         SELECT lease.no, one.seq FROM ${schema}.bus_lease AS lease CROSS JOIN LATERAL unnest(lease.seqs) AS one (seq)
+         WHERE lease.owner = $1 AND lease.grp = $2
+       ), locked AS MATERIALIZED (
+         SELECT line.seq FROM ${schema}.bus_delivery AS line
+         WHERE line.seq = ANY (ARRAY(SELECT seq FROM named)) AND line.grp = $2 AND line.state = 6
+         FOR UPDATE SKIP LOCKED
+       ), chosen AS (
+         SELECT no, seq FROM named WHERE seq IN (SELECT seq FROM locked) OR NOT EXISTS (
+           SELECT FROM ${schema}.bus_delivery AS line
+           WHERE line.seq = named.seq AND line.grp = $2 AND line.state = 6)
+       )
+       SELECT ${schema}.bus_unlease($1, $2, array_agg(no), array_agg(seq), 1, $3) FROM chosen HAVING count(*) > 0`,
+      [of.id, grp, of.released],
+    )
+  }
+  return groups.map(({ grp }) => Number(grp))
 }
 
 async function removeEphemeralGroups(session: Session, query: Query, id: number): Promise<void> {
@@ -163,7 +215,14 @@ export async function removeDeliveries(
 /** Leaves in good order: what is out is ready again at once, and no attempt counts. */
 export async function forgetOwner(session: Session): Promise<void> {
   const { access, schema, ownerId } = session
+  const unhanded = [...session.groups.values()].flatMap((local) => {
+    const leases = unhandedOf(local)
+    forgetUnhanded(local)
+    return leases
+  })
   const freed = await access.transaction(async (query) => {
+    await unleaseRows(session, query, unhanded)
+    const unleased = await unleaseOwner(session, query, { id: ownerId, released: 1 })
     const rows = await query(
       `WITH freed AS (
          UPDATE ${schema}.bus_delivery SET state = 0, owner = NULL, releases = releases + 1
@@ -173,7 +232,7 @@ export async function forgetOwner(session: Session): Promise<void> {
       [ownerId],
     )
     await removeOwner(session, query, ownerId)
-    return rows.map((row) => Number(row.grp))
+    return [...rows.map((row) => Number(row.grp)), ...unleased]
   })
   session.wake(freed)
 }

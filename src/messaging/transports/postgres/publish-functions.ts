@@ -1,14 +1,17 @@
+import { arrivalSql } from './leases.ts'
 import { lockOf } from './locks.ts'
 
 /**
  * `bus_publish`: stores a batch and gives every group its deliveries, in the order of the arrays. Who gets what is decided
- * here and not by the client, whose view of the topology may be old.
+ * here and not by the client, whose view of the topology may be old. The bodies come in one piece, of which each is a part: in an array they
+ * would be text, and twice as long.
  */
 export const publishFunctions = (s: string): string => `
-  CREATE FUNCTION ${s}.bus_publish(
+  CREATE OR REPLACE FUNCTION ${s}.bus_publish(
     the_shard integer, addresses text[], ids text[], the_types text[], the_keys text[],
     content_types text[], the_headers text[], priorities integer[], expiries bigint[],
-    delivers bigint[], correlations text[], causations text[], windows bigint[], bodies bytea[],
+    delivers bigint[], correlations text[], causations text[], windows bigint[], starts integer[], sizes integer[],
+    bodies bytea,
     OUT seqs bigint[], OUT duplicates boolean[], OUT touched integer[]
   ) LANGUAGE plpgsql AS $f$
   #variable_conflict use_column
@@ -42,9 +45,9 @@ export const publishFunctions = (s: string): string => `
       SELECT topic.id AS topic, topic.retention_ms,
         ${s}.bus_chain(topic.ordering, topic.id, one.key) AS chain, one.*
       FROM unnest(seqs, duplicates, addresses, ids, the_types, the_keys, content_types, the_headers,
-        priorities, expiries, delivers, correlations, causations, bodies)
+        priorities, expiries, delivers, correlations, causations, starts, sizes)
         AS one (seq, duplicate, address, message_id, type, key, content_type, headers,
-          priority, expires_at, deliver_at, correlation_id, causation_id, body)
+          priority, expires_at, deliver_at, correlation_id, causation_id, start, size)
       LEFT JOIN ${s}.bus_topic AS topic ON topic.address = one.address
       WHERE NOT one.duplicate
     ), offered AS MATERIALIZED (
@@ -58,7 +61,7 @@ export const publishFunctions = (s: string): string => `
       INSERT INTO ${s}.bus_delivery
         (seq, grp, topic, type, state, priority, ready_at, chain, expires_at)
       SELECT seq, grp, topic, type,
-        CASE WHEN deliver_at > now_ms THEN 5 WHEN chain IS NULL THEN 0 ELSE 6 END,
+        CASE WHEN deliver_at > now_ms THEN 5 ELSE ${arrivalSql({ chain: 'chain', priority: 'priority', expiresAt: 'expires_at' })} END,
         priority, CASE WHEN deliver_at > now_ms THEN deliver_at END, chain, expires_at
       FROM offered WHERE is_wanted
       RETURNING grp
@@ -66,7 +69,8 @@ export const publishFunctions = (s: string): string => `
       INSERT INTO ${s}.bus_log (seq, topic, id, type, key, content_type, headers, priority,
         expires_at, deliver_at, correlation_id, causation_id, published_at, kept, body)
       SELECT seq, topic, message_id, type, key, content_type, headers, priority,
-        expires_at, deliver_at, correlation_id, causation_id, now_ms, retention_ms IS NOT NULL, body
+        expires_at, deliver_at, correlation_id, causation_id, now_ms, retention_ms IS NOT NULL,
+        substring(bodies FROM start FOR size)
       FROM input
       WHERE topic IS NOT NULL AND (retention_ms IS NOT NULL
         OR EXISTS (SELECT FROM offered WHERE offered.seq = input.seq AND is_wanted))

@@ -50,10 +50,15 @@ function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyErro
   )
 }
 
-/** The arguments of `bus_publish` after the shard: one array for each column. */
+/** The arguments of `bus_publish` after the shard: one array for each column, and the bodies. */
 export function publishArguments(records: readonly OutgoingRecord[]): unknown[] {
   const column = <T>(value: (record: OutgoingRecord) => T) => records.map(value)
   const orNull = (ms: number | undefined) => (ms === undefined ? null : wholeMs(ms))
+  let end = 1
+  const starts = column(({ body }) => {
+    end += body.byteLength
+    return end - body.byteLength
+  })
   return [
     column(({ address }) => address),
     column(({ id }) => id),
@@ -67,7 +72,9 @@ export function publishArguments(records: readonly OutgoingRecord[]): unknown[] 
     column(({ correlationId }) => correlationId ?? null),
     column(({ causationId }) => causationId ?? null),
     column(({ dedupWindowMs }) => orNull(dedupWindowMs)),
-    column(({ body }) => Buffer.from(body.buffer, body.byteOffset, body.byteLength)),
+    starts,
+    column(({ body }) => body.byteLength),
+    Buffer.concat(column(({ body }) => body)),
   ]
 }
 

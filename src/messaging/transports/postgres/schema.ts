@@ -1,6 +1,7 @@
 import type { PostgresMigrations } from '../../../store/index.ts'
 import { claimFunctions } from './claim-functions.ts'
 import { endFunctions } from './end-functions.ts'
+import { chainFunction, leaseFunctions, leaseTable } from './leases.ts'
 import { publishFunctions } from './publish-functions.ts'
 import { settleFunctions } from './settle-functions.ts'
 
@@ -19,10 +20,12 @@ export const rowState = {
   /** Published for later; not yet in its chain, so that it holds nobody up. */
   scheduled: 5,
   /**
-   * Has a chain and was not looked at yet: the next claim makes it ready or blocked. So publishers need not know the state of a chain,
-   * and wait for nobody.
+   * Was not looked at yet: publishers need not know the state of a chain, and wait for nobody. Stays so while it is leased in bulk, to its
+   * end; see leases.ts.
    */
   arrived: 6,
+  /** As arrived, of a chain, with a priority or a time to live: the next claim makes it ready or blocked. */
+  placing: 7,
 } as const
 
 /**
@@ -183,11 +186,11 @@ const tables = (s: string) => `
 
 /** Functions that the others use. */
 const basics = (s: string) => `
-  CREATE FUNCTION ${s}.bus_now() RETURNS bigint LANGUAGE sql VOLATILE AS $f$
+  CREATE OR REPLACE FUNCTION ${s}.bus_now() RETURNS bigint LANGUAGE sql VOLATILE AS $f$
     SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint
   $f$;
   -- What must stay in order together; NULL: nothing. Long keys would not fit into an index.
-  CREATE FUNCTION ${s}.bus_chain(ordering text, topic integer, key text) RETURNS text
+  CREATE OR REPLACE FUNCTION ${s}.bus_chain(ordering text, topic integer, key text) RETURNS text
   LANGUAGE sql IMMUTABLE AS $f$
     SELECT CASE WHEN ordering = 'per-channel' THEN topic::text
                 WHEN ordering = 'none' OR key IS NULL THEN NULL
@@ -195,7 +198,7 @@ const basics = (s: string) => `
                 ELSE topic || '#' || md5(key) END
   $f$;
   -- Adds to the ledger; in one order everywhere, so that two writers do not wait for each other.
-  CREATE FUNCTION ${s}.bus_tally(
+  CREATE OR REPLACE FUNCTION ${s}.bus_tally(
     the_shard integer, events text[], consumers text[], counters text[], amounts bigint[]
   ) RETURNS void LANGUAGE sql VOLATILE AS $f$
     INSERT INTO ${s}.bus_count AS present
@@ -211,12 +214,30 @@ const basics = (s: string) => `
         .join(', ')}
   $f$`
 
-/** The broker's tables and functions. Version 1 is what the first release writes; append, never edit. */
+/** What version 1 had with other arguments or results. */
+const outdated = (s: string) => `
+  DROP FUNCTION IF EXISTS ${s}.bus_claim(bigint, integer, integer, integer, integer);
+  DROP FUNCTION IF EXISTS ${s}.bus_publish(
+    integer, text[], text[], text[], text[], text[], text[], integer[], bigint[], bigint[], text[], text[], bigint[], bytea[]);
+  DROP FUNCTION IF EXISTS ${s}.bus_settle(
+    bigint, integer, integer[], bigint[], integer[], text[], bigint[], text[], text[], text[], text[], bigint[], bigint)`
+
+/** The broker's tables and functions, these always in their newest form. Append, never edit. */
 export const brokerMigrations: PostgresMigrations = {
   component: 'broker',
   migrations: [
+    (schema) => [tables, basics].map((part) => part(schema)).join(';'),
     (schema) =>
-      [tables, basics, endFunctions, publishFunctions, claimFunctions, settleFunctions]
+      [
+        outdated,
+        leaseTable,
+        chainFunction,
+        leaseFunctions,
+        endFunctions,
+        publishFunctions,
+        claimFunctions,
+        settleFunctions,
+      ]
         .map((part) => part(schema))
         .join(';'),
   ],

@@ -24,8 +24,12 @@ export interface Session {
   readonly ephemeral: Map<string, GroupTopology>
   /** Number of the latest batch of settlements. */
   batches: number
-  /** Something may be there for these groups, here and, unless `local`, in other processes. */
-  wake(groupIds: readonly number[], local?: 'local'): void
+  /** Number of the latest row of `bus_lease`. */
+  bulks: number
+  /** Something may be there for these groups, here and in other processes, or only in one of the two. */
+  wake(groupIds: readonly number[], whom?: 'local' | 'others'): void
+  /** Shows on a connection of its own, as long as it lasts, that this owner lives. */
+  showAlive: (ownerId: number) => Promise<void>
   reportError(error: TreatyError): void
   isEnded: boolean
 }

@@ -3,7 +3,8 @@ import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import { endsConnection, type PostgresClient, type Query } from '../../../store/index.ts'
 import type { OutgoingRecord, Settlement, SettleResult } from '../../transport.ts'
 import { createBatcher } from './batches.ts'
-import type { Lease } from './groups.ts'
+import { behind, giveBackAll, proceed } from './claim.ts'
+import { breakChains, chainsOf, type Lease, mendChains } from './groups.ts'
 import { publishArguments, refusalOf, wholeMs } from './records.ts'
 import { type Session, shardOf } from './session.ts'
 
@@ -47,6 +48,7 @@ export function createSettle(
     const refusal = refusalOfFollowers(session, settlement)
     if (refusal !== undefined)
       return Promise.resolve({ ok: false, reason: 'error', error: refusal })
+    if (!endsWell(settlement.outcome)) return settleAndBreak(session, settlement, plain.add)
     if (settlement.outcome !== 'ack' || settlement.effect === undefined)
       return plain.add(settlement)
     next += 1
@@ -65,7 +67,7 @@ export function createSettle(
       const { value } = answer
       if (value.ok || value.reason === 'lost') {
         known.set(settlement, value)
-        session.leases.delete(settlement.delivery.lease as Lease)
+        ended(session, settlement, value)
       }
       return value
     })
@@ -86,6 +88,40 @@ function refusalOfFollowers(session: Session, settlement: Settlement): TreatyErr
   return undefined
 }
 
+/** The lease is over; its chain goes on here where the message has ended for good. */
+function ended(session: Session, { outcome, delivery }: Settlement, { ok }: SettleResult): void {
+  const lease = delivery.lease as Lease
+  if (!session.leases.delete(lease)) return
+  const local = session.groups.get(delivery.group)
+  if (local === undefined) return
+  if (ok && endsWell(outcome)) proceed(session, local, lease)
+  else giveBackAll(session, local, behind(lease))
+}
+
+function endsWell(outcome: Settlement['outcome']): boolean {
+  return outcome === 'ack' || outcome === 'drop'
+}
+
+/** Until the broker has it, its chain is neither ours nor another's. */
+async function settleAndBreak(
+  { groups }: Session,
+  settlement: Settlement,
+  settle: (settlement: Settlement) => Promise<SettleResult>,
+): Promise<SettleResult> {
+  const { delivery } = settlement
+  const local = groups.get(delivery.group)
+  const lease = delivery.lease as Lease
+  const chains = chainsOf([lease])
+  if (local === undefined || chains.length === 0) return settle(settlement)
+  breakChains(local, chains)
+  for (const stranded of behind(lease)) local.held.delete(stranded)
+  try {
+    return await settle(settlement)
+  } finally {
+    mendChains(local, chains)
+  }
+}
+
 async function settlePlain(
   session: Session,
   settlements: readonly Settlement[],
@@ -99,10 +135,21 @@ async function settlePlain(
     )
     const own = chosen.map(([, settlement]) => settlement)
     const applied = await applyOnce(session, own, ownerId)
-    session.wake(applied.touched)
+    tell(session, applied)
     for (const place of applied.places) results[chosen[place]?.[0] ?? -1] = done
   }
   return results
+}
+
+/** Others may have waited for chains that came free; here only where the latest claim left something behind. */
+function tell(session: Session, { touched, freed }: Applied): void {
+  const waiting = freed.filter((id) =>
+    [...session.groups.values()].some(
+      (local) => session.groupIds.get(local.name) === id && local.hasLeftover,
+    ),
+  )
+  session.wake([...new Set([...touched, ...waiting])], 'local')
+  session.wake([...new Set([...touched, ...freed])], 'others')
 }
 
 /**
@@ -152,13 +199,14 @@ async function resultOf(
   if (row === undefined || Number(row.batch) !== of.batch) return undefined
   const places = ((row.places as number[] | null) ?? []).map((place) => place - 1)
   // Which chains went on is not known any more.
-  return { places, touched: [...groupIds.values()], isSame: true }
+  return { places, touched: [...groupIds.values()], freed: [], isSame: true }
 }
 
 interface Applied {
   /** Indexes of the settlements that took effect. */
   readonly places: readonly number[]
   readonly touched: readonly number[]
+  readonly freed: readonly number[]
   /** False: the transaction was another than the one named, and nothing was applied. */
   readonly isSame: boolean
 }
@@ -184,7 +232,7 @@ async function settleAndPublish(session: Session, query: Query, of: Batch): Prom
 }
 
 export function publishSql(schema: string): string {
-  return `SELECT * FROM ${schema}.bus_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+  return `SELECT * FROM ${schema}.bus_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 }
 
 async function applySettlements(
@@ -192,23 +240,28 @@ async function applySettlements(
   query: Query,
   { settlements, batch, xact }: Batch,
 ): Promise<Applied> {
-  const leases = settlements.map(({ delivery }) => delivery.lease as Lease)
+  const own = settlements.map(({ delivery }) => delivery.lease as Lease)
+  // What was held back behind a message that has not ended goes back with it.
+  const stranded = settlements
+    .filter(({ outcome }) => !endsWell(outcome))
+    .flatMap(({ delivery }) => behind(delivery.lease as Lease))
+  const leases = [...own, ...stranded]
   const column = <T>(value: (settlement: Settlement) => T) => settlements.map(value)
   const inbox = (settlement: Settlement) =>
     settlement.outcome === 'ack' ? settlement.inbox : undefined
   const [row] = await query(
-    `SELECT done, touched
+    `SELECT done, touched, freed
      FROM (SELECT $1::bigint AS owner
            WHERE $14::text IS NULL OR $14 = pg_current_xact_id_if_assigned()::text) AS same
      CROSS JOIN LATERAL ${session.schema}.bus_settle(
-       same.owner, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+       same.owner, $2, $3, $4, $5, $15, $6, $7, $8, $9, $10, $11, $12, $13)`,
     [
       leases[0]?.ownerId,
       shardOf(session, 'settle'),
       leases.map(({ groupId }) => groupId),
       leases.map(({ seq }) => seq),
       leases.map(({ deliveries }) => deliveries),
-      column(countedAs),
+      [...column(countedAs), ...stranded.map(() => 'unlease')],
       column((settlement) => wholeMs(('delayMs' in settlement && settlement.delayMs) || 0)),
       column((settlement) => (settlement.outcome === 'dead' ? settlement.failure.reason : null)),
       column(failureText),
@@ -220,11 +273,13 @@ async function applySettlements(
       column((settlement) => wholeMs(inbox(settlement)?.untilMs ?? 0)),
       batch ?? null,
       xact ?? null,
+      leases.some(({ bulk }) => bulk !== null) ? leases.map(({ bulk }) => bulk) : null,
     ],
   )
   return {
     places: ((row?.done ?? []) as number[]).map((place) => place - 1),
     touched: (row?.touched ?? []) as number[],
+    freed: (row?.freed ?? []) as number[],
     isSame: row !== undefined,
   }
 }
@@ -266,7 +321,7 @@ async function settleWithEffect(session: Session, ack: Ack): Promise<SettleResul
       { once: true },
     )
     if (applied === undefined || applied.places.length === 0) return lost
-    session.wake(applied.touched)
+    tell(session, applied)
     return done
   } catch (error) {
     // Without a connection nobody knows: the call is repeated, and finds the row there or gone.
@@ -287,11 +342,22 @@ async function runEffect(effect: Effect, client: PostgresClient): Promise<void> 
 
 /** Locks our row; the transaction's number, or undefined where the row is not ours any more. */
 async function lockRow(session: Session, query: Query, lease: Lease): Promise<string | undefined> {
-  const [row] = await query(
-    `SELECT pg_current_xact_id()::text AS xact FROM ${session.schema}.bus_delivery
-     WHERE seq = $1 AND grp = $2 AND state = 1 AND owner = $3 AND deliveries = $4 FOR UPDATE`,
-    [lease.seq, lease.groupId, lease.ownerId, lease.deliveries],
-  )
+  const { schema } = session
+  const [row] =
+    lease.bulk === null
+      ? await query(
+          `SELECT pg_current_xact_id()::text AS xact FROM ${schema}.bus_delivery
+           WHERE seq = $1 AND grp = $2 AND state = 1 AND owner = $3 AND deliveries = $4 FOR UPDATE`,
+          [lease.seq, lease.groupId, lease.ownerId, lease.deliveries],
+        )
+      : // From here on a row by itself, as if it had been claimed so.
+        await query(
+          `UPDATE ${schema}.bus_delivery SET state = 1, owner = $3, deliveries = deliveries + 1
+           WHERE seq = $1 AND grp = $2 AND state = 6 AND EXISTS (
+             SELECT FROM ${schema}.bus_lease WHERE owner = $3 AND no = $4 AND $1 = ANY (seqs))
+           RETURNING pg_current_xact_id()::text AS xact`,
+          [lease.seq, lease.groupId, lease.ownerId, lease.bulk],
+        )
   return row === undefined ? undefined : String(row.xact)
 }
 

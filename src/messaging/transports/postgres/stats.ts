@@ -47,14 +47,29 @@ async function readCounts({ access, schema }: Session): Promise<CountRow[]> {
 
 async function readGauges({ access, schema }: Session): Promise<TransportStats['groups']> {
   const rows = await access.read(
-    `WITH now AS MATERIALIZED (SELECT ${schema}.bus_now() AS ms), sums AS (
+    `WITH now AS MATERIALIZED (SELECT ${schema}.bus_now() AS ms), leased AS MATERIALIZED (
+       SELECT lease.grp, one.seq, one.chain FROM ${schema}.bus_lease AS lease
+       CROSS JOIN LATERAL unnest(lease.seqs, lease.chains) AS one (seq, chain)
+     ), firsts AS MATERIALIZED (
+       SELECT grp, min(seq) AS seq FROM leased GROUP BY grp, coalesce(chain, '/' || seq)
+     ), busy AS MATERIALIZED (
+       SELECT grp, chain FROM leased WHERE chain IS NOT NULL
+       UNION SELECT grp, chain FROM ${schema}.bus_delivery WHERE chain IS NOT NULL AND state NOT IN (5, 6, 7)
+     ), lines AS (
+       SELECT grp, seq, ready_at,
+         CASE WHEN state NOT IN (6, 7) THEN state
+           WHEN (grp, seq) IN (SELECT grp, seq FROM firsts) THEN 1
+           WHEN chain IS NOT NULL AND (grp, chain) IN (SELECT grp, chain FROM busy) THEN 2
+           ELSE 0 END AS state
+       FROM ${schema}.bus_delivery
+     ), sums AS (
        SELECT grp,
-         count(*) FILTER (WHERE state IN (0, 6) OR ready_at <= ms) AS ready,
+         count(*) FILTER (WHERE state = 0 OR ready_at <= ms) AS ready,
          count(*) FILTER (WHERE state = 1) AS in_flight,
          count(*) FILTER (WHERE state IN (3, 5) AND ready_at > ms) AS delayed,
          count(*) FILTER (WHERE state = 2) AS blocked,
          min(seq) FILTER (WHERE state NOT IN (4, 5)) AS oldest
-       FROM ${schema}.bus_delivery, now GROUP BY grp
+       FROM lines, now GROUP BY grp
      )
      SELECT team.name, ready, in_flight, delayed, blocked, greatest(0, ms - message.published_at) AS age
      FROM ${schema}.bus_group AS team CROSS JOIN now

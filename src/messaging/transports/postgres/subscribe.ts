@@ -1,6 +1,6 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { DeliverySink, SubscriptionSpec, TransportSubscription } from '../../transport.ts'
-import { claimFor } from './claim.ts'
+import { claimWithCredit, giveBackAll, handOut } from './claim.ts'
 import { type LocalSubscription, newLocalGroup } from './groups.ts'
 import type { Session } from './session.ts'
 
@@ -21,7 +21,10 @@ export async function subscribe(
     isStopped: false,
   }
   local.subscriptions.push(subscription)
-  const wake = () => void claimFor(session, local)
+  const wake = () => {
+    handOut(session, local)
+    claimWithCredit(session, local)
+  }
   return {
     grant(count) {
       if (!(count > 0)) return
@@ -30,6 +33,7 @@ export async function subscribe(
     },
     pause() {
       subscription.isPaused = true
+      if (local.subscriptions.every((each) => each.isPaused)) giveBackAll(session, local)
     },
     resume() {
       subscription.isPaused = false
@@ -40,6 +44,7 @@ export async function subscribe(
       subscription.isStopped = true
       local.subscriptions.splice(local.subscriptions.indexOf(subscription), 1)
       if (local.subscriptions.length > 0) return
+      giveBackAll(session, local)
       if (local.dueTimer !== undefined) session.clock.clearTimeout(local.dueTimer)
       session.groups.delete(group)
     },

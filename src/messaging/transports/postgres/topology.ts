@@ -2,6 +2,7 @@ import type { Finding, Severity } from '../../../core/finding.ts'
 import type { Query, Row } from '../../../store/index.ts'
 import type { ChannelTopology, GroupTopology, Topology, TopologyDiff } from '../../transport.ts'
 import { note, type Report, severityOf } from '../sqlite/topology-drift.ts'
+import { arrivalSql } from './leases.ts'
 import { lockOf } from './locks.ts'
 import { wholeMs } from './records.ts'
 import type { Session } from './session.ts'
@@ -302,7 +303,8 @@ async function subscribeGroup(
        INSERT INTO ${schema}.bus_delivery
          (seq, grp, topic, type, state, priority, ready_at, chain, expires_at)
        SELECT seq, $2, topic, type,
-         CASE WHEN deliver_at > ${schema}.bus_now() THEN 5 WHEN chain IS NULL THEN 0 ELSE 6 END, priority,
+         CASE WHEN deliver_at > ${schema}.bus_now() THEN 5
+           ELSE ${arrivalSql({ chain: 'chain', priority: 'priority', expiresAt: 'expires_at' })} END, priority,
          CASE WHEN deliver_at > ${schema}.bus_now() THEN deliver_at END, chain, expires_at
        FROM kept WHERE is_wanted
      ), counted AS (

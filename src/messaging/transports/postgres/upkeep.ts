@@ -41,6 +41,7 @@ async function tendGroups(session: Session): Promise<void> {
   )
   for (const { id } of groups) {
     await access.transaction(async (query) => {
+      await query(`SELECT ${lockOf.claimsAlone(schema, '$1')}`, [id])
       await query(`SELECT ${lockOf.groupAlone(schema, '$1')}`, [id])
       await query(`SELECT ${schema}.bus_tend($1, $2)`, [id, shardOf(session, 'claim')])
     })

@@ -48,10 +48,10 @@ export function createWaking(session: Session): Waking {
 
   return {
     channel,
-    wake(groupIds, local) {
+    wake(groupIds, whom) {
       if (groupIds.length === 0) return
-      wakeHere((id) => groupIds.includes(id))
-      if (local !== undefined) return
+      if (whom !== 'others') wakeHere((id) => groupIds.includes(id))
+      if (whom === 'local') return
       for (const id of groupIds) waiting.add(id)
       sending ??= send()
     },
