@@ -5,6 +5,8 @@ export interface BenchOptions {
   readonly rounds: number
   /** Only show that it works: few and small rounds, numbers without meaning. */
   readonly isSmoke: boolean
+  /** Names of the parts to run, where a bench has parts; absent: all. */
+  readonly only?: readonly string[]
 }
 
 /** What one round of one side came to. */

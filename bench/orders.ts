@@ -75,7 +75,14 @@ export function makeOrder(n: number): Order {
 }
 
 /** One producer, one consumer; `key` orders by customer, without it nothing is ordered. */
-export function orderContract(options: { readonly key?: string } = {}): Contract {
+export function orderContract(
+  options: {
+    readonly key?: string
+    readonly address?: string
+    readonly bindings?: Readonly<Record<string, Record<string, string | number | boolean>>>
+  } = {},
+): Contract {
+  const { address = 'bench.orders', bindings } = options
   return defineContract({
     treaty: 1,
     id: 'bench.orders',
@@ -87,7 +94,8 @@ export function orderContract(options: { readonly key?: string } = {}): Contract
     envelope: 'treaty',
     channels: {
       orders: {
-        address: 'bench.orders',
+        address,
+        ...(bindings === undefined ? {} : { bindings }),
         ...(options.key === undefined ? {} : { key: options.key, ordering: 'per-key' }),
       },
     },

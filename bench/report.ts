@@ -7,6 +7,8 @@ export interface Row {
   readonly ratio: number | null
   /** CPU time for one operation, in microseconds, of all processes that take part. */
   readonly cpuMicros: number | null
+  /** Half of the operations took at most so many milliseconds; absent where a bench does not say. */
+  readonly p50Ms?: number
   /** 99th percentile of one operation's time, in milliseconds. */
   readonly p99Ms: number | null
 }
@@ -49,14 +51,24 @@ function shown(value: number | null, digits: number): string {
 
 /** The table as people read it, and as bench/README.md keeps it (Markdown). */
 export function renderTable(report: Report): string {
+  const hasMedians = report.rows.some(({ p50Ms }) => p50Ms !== undefined)
+  const milliseconds = (ms: number | null) => shown(ms, ms !== null && ms < 1 ? 4 : 1)
   const cells = report.rows.map((row) => [
     row.name,
     shown(row.rate, 0),
     shown(row.ratio, 2),
     shown(row.cpuMicros, 2),
-    shown(row.p99Ms, row.p99Ms !== null && row.p99Ms < 1 ? 4 : 1),
+    ...(hasMedians ? [milliseconds(row.p50Ms ?? null)] : []),
+    milliseconds(row.p99Ms),
   ])
-  const head = [report.bench, 'per second', 'ratio', 'CPU µs each', 'p99 ms']
+  const head = [
+    report.bench,
+    'per second',
+    'ratio',
+    'CPU µs each',
+    ...(hasMedians ? ['p50 ms'] : []),
+    'p99 ms',
+  ]
   const widths = head.map((title, column) =>
     Math.max(title.length, ...cells.map((row) => (row[column] ?? '').length)),
   )
@@ -86,6 +98,7 @@ export function renderJson({ bench, bars, rows }: Report): string {
     rate: Math.round(row.rate),
     ratio: rounded(row.ratio),
     cpuMicros: rounded(row.cpuMicros),
+    ...(row.p50Ms === undefined ? {} : { p50Ms: rounded(row.p50Ms) }),
     p99Ms: rounded(row.p99Ms),
   }))
   return JSON.stringify({ bench, bars, rows: plain })

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import type { BenchOptions } from './measure.ts'
 import { type Report, renderJson, renderTable } from './report.ts'
 
-// npm run bench -- NAME [--json] [--rounds N] [--smoke]
+// npm run bench -- NAME [--json] [--rounds N] [--smoke] [--only PART,…]
 // Prints the table, and as its last line the same as JSON. Without a NAME: lists the benches.
 
 interface BenchModule {
@@ -17,6 +17,8 @@ const benches: Readonly<Record<string, () => Promise<BenchModule>>> = {
   compat: () => import('./compat.ts'),
   http: () => import('./http.ts'),
   memory: () => import('./memory.ts'),
+  scale: () => import('./scale.ts'),
+  transports: () => import('./transports.ts'),
   validate: () => import('./validate.ts'),
   webhooks: () => import('./webhooks.ts'),
 }
@@ -37,11 +39,12 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     smoke: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    only: { type: 'string' },
   },
 })
 const loadBench = benches[positionals[0] ?? '']
 if (loadBench === undefined) {
-  console.error(`usage: npm run bench -- NAME [--json] [--rounds N] [--smoke]
+  console.error(`usage: npm run bench -- NAME [--json] [--rounds N] [--smoke] [--only PART,…]
 NAME is one of: ${Object.keys(benches).join(', ')}`)
   process.exit(2)
 }
@@ -55,7 +58,11 @@ const { version } = JSON.parse(
 const rounds = Number(values.rounds ?? (values.smoke ? 1 : 5))
 const { bench } = await loadBench()
 const loadBefore = load()
-const report = await bench({ rounds, isSmoke: values.smoke })
+const report = await bench({
+  rounds,
+  isSmoke: values.smoke,
+  ...(values.only === undefined ? {} : { only: values.only.split(',') }),
+})
 const notes = [
   `treatyjs ${version}; ${machine()}; load ${loadBefore} before and ${load()} after; medians of ${rounds} rounds, sides interleaved${values.smoke ? '; SMOKE RUN, the numbers mean nothing' : ''}`,
   ...report.notes,
