@@ -28,7 +28,8 @@ export function connectMemory(): DatabaseSync {
 }
 
 /**
- * A configured connection to the file at `path`, which is created, with its folders, when absent.
+ * A configured connection to the file at `path`, which is created, with its folders, when absent. It waits for locks as long
+ * as `openWaitMs` until {@link endOpening}.
  *
  * @throws STORE_UNAVAILABLE, STORE_BUSY, STORE_CORRUPT, STORE_FULL
  */
@@ -43,6 +44,11 @@ export function connectFile(path: string, options: ConnectOptions): DatabaseSync
     db?.close()
     throw mapSqliteError(error, path)
   }
+}
+
+/** Ends the patience of opening: from now on a statement that waits blocks this thread for a moment only. */
+export function endOpening(db: DatabaseSync): void {
+  db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
 }
 
 /** A second, reading connection: a snapshot that does not stop the writers. */
@@ -73,8 +79,7 @@ function configure(db: DatabaseSync, path: string, options: ConnectOptions): voi
     PRAGMA wal_autocheckpoint = 4000;
     PRAGMA journal_size_limit = 67108864;
     PRAGMA cache_size = -32768;
-    PRAGMA temp_store = MEMORY;
-    PRAGMA busy_timeout = ${busyTimeoutMs}`)
+    PRAGMA temp_store = MEMORY`)
   // No mmap: with it an I/O error or a full volume ends the process (SIGBUS) instead of failing a statement.
   db.exec('PRAGMA mmap_size = 0')
 }

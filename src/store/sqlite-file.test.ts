@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { fakeClock } from '../testing/fake-clock.ts'
 import { mapSqliteError, withBusyRetry } from './sqlite-errors.ts'
@@ -208,6 +210,25 @@ describe('bad files', () => {
     rival.exec('COMMIT')
     rival.close()
     note(open(), 'x')
+  })
+
+  it('makes its tables although another process writes to the file for longer than a statement waits', async () => {
+    const rival = new Worker(
+      `const { workerData, parentPort } = require('node:worker_threads')
+       const { DatabaseSync } = require('node:sqlite')
+       const db = new DatabaseSync(workerData)
+       db.exec('PRAGMA journal_mode = WAL; CREATE TABLE other (a); BEGIN IMMEDIATE; INSERT INTO other VALUES (1)')
+       parentPort.postMessage('locked')
+       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+       db.exec('COMMIT')`,
+      { eval: true, workerData: join(folder, 'a.db') },
+    )
+    await once(rival, 'message')
+    const file = open('a.db', { openWaitMs: 5000 })
+    note(file, 'x')
+    expect(count(file)).toBe(1)
+    expect(pragma(file, 'busy_timeout')).toBe(250)
+    await rival.terminate()
   })
 
   it('says that the disk is full, keeps what was acknowledged, and goes on when there is room', () => {

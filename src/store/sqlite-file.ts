@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts'
 import { systemClock } from '../core/clock.ts'
 import { backUp } from './sqlite-backup.ts'
 import { type ChangeFeed, createChangeFeed } from './sqlite-changes.ts'
-import { connectFile, connectMemory, type Durability } from './sqlite-connect.ts'
+import { connectFile, connectMemory, type Durability, endOpening } from './sqlite-connect.ts'
 import { isStorageError, mapSqliteError } from './sqlite-errors.ts'
 import { type ComponentMigrations, migrate } from './sqlite-migrations.ts'
 import { createTransact } from './sqlite-transaction.ts'
@@ -93,6 +93,7 @@ export function openSqliteFile(path: string, options: OpenSqliteOptions = {}): S
       components: migrations,
       now: () => clock.now(),
     })
+    endOpening(connection.db)
   } catch (error) {
     disconnect(connection)
     throw isStorageError(error) ? mapSqliteError(error, connection.key) : error
