@@ -37,6 +37,19 @@ describe('treaty export asyncapi', () => {
 })
 
 describe('treaty import', () => {
+  it.each(['asyncapi', 'jsonschema', 'confluent'])(
+    '%s says that a file is not there, not that a schema is',
+    async (kind) => {
+      const { code, out } = await run(sampleProject(), 'import', kind, 'none.json', '--json')
+
+      expect(code).toBe(4)
+      expect(JSON.parse(out).error).toMatchObject({
+        code: 'FILE_NOT_FOUND',
+        message: 'there is no file none.json',
+      })
+    },
+  )
+
   it('does not write over a contract that is there', async () => {
     const cwd = sampleProject()
     writeFileSync(join(cwd, 'a.json'), '{"type":"object"}')

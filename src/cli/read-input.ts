@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from 'node:fs'
+import { accessSync, constants, createReadStream, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { errorMessage, TreatyError } from '../core/errors.ts'
 import type { CommandContext } from './command.ts'
@@ -6,23 +6,31 @@ import type { CommandContext } from './command.ts'
 /** Input that is read as a whole is held in memory: most bytes of it. */
 const inputBytesMax = 268_435_456
 
+/**
+ * The absolute path of a file that is there and may be read.
+ *
+ * @throws FILE_NOT_FOUND · FILE_UNREADABLE
+ */
+export function pathOfFile(name: string, context: CommandContext): string {
+  const path = resolve(context.cwd, name)
+  const stats = statSync(path, { throwIfNoEntry: false })
+  const failure = { hint: 'Check the path.', details: { file: name } }
+  if (!stats) throw new TreatyError('FILE_NOT_FOUND', `there is no file ${name}`, failure)
+  if (stats.isDirectory()) {
+    throw new TreatyError('FILE_UNREADABLE', `${name} is a folder`, { hint: 'Name a file.' })
+  }
+  try {
+    accessSync(path, constants.R_OK)
+  } catch (cause) {
+    const message = `${name} cannot be read: ${errorMessage(cause)}`
+    throw new TreatyError('FILE_UNREADABLE', message, { ...failure, cause })
+  }
+  return path
+}
+
 /** The bytes of a file, or of standard input for `-`, as they come. @throws FILE_NOT_FOUND · FILE_UNREADABLE */
 export function openInput(name: string, context: CommandContext): AsyncIterable<Uint8Array> {
-  if (name === '-') return context.input
-  const path = resolve(context.cwd, name)
-  try {
-    if (statSync(path).isDirectory()) {
-      throw new TreatyError('FILE_UNREADABLE', `${name} is a folder`, { hint: 'Name a file.' })
-    }
-  } catch (cause) {
-    if (cause instanceof TreatyError) throw cause
-    throw new TreatyError('FILE_NOT_FOUND', `${name} cannot be read: ${errorMessage(cause)}`, {
-      hint: 'Check the path.',
-      details: { file: name },
-      cause,
-    })
-  }
-  return createReadStream(path)
+  return name === '-' ? context.input : createReadStream(pathOfFile(name, context))
 }
 
 /** Reads everything. @throws FILE_TOO_LARGE · FILE_NOT_FOUND · FILE_UNREADABLE */

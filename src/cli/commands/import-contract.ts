@@ -5,7 +5,7 @@ import { hasErrors } from '../../core/finding.ts'
 import type { Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { exitCode } from '../exit-code.ts'
-import { readAll } from '../read-input.ts'
+import { pathOfFile, readAll } from '../read-input.ts'
 import { writeText } from '../write-text.ts'
 
 interface Data {
@@ -51,9 +51,9 @@ function isUrl(text: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(text)
 }
 
-/** @throws IMPORT_REMOTE */
+/** @throws IMPORT_REMOTE · FILE_NOT_FOUND · FILE_UNREADABLE */
 function localPath(file: string, context: CommandContext): string {
-  if (!isUrl(file)) return resolve(context.cwd, file)
+  if (!isUrl(file)) return pathOfFile(file, context)
   throw new TreatyError('IMPORT_REMOTE', 'an import reads files, and fetches nothing', {
     hint: 'Save the document to a file and import that.',
   })
