@@ -13,7 +13,7 @@ import { ackTag, LaneJournal } from './lane-journal.ts'
 import { letterId, toMessage } from './letters.ts'
 import type { Link } from './link.ts'
 import { type LanePlace, laneName, type Names } from './names.ts'
-import { settled, unlimited } from './queues.ts'
+import { type QueueKind, settled, unlimited } from './queues.ts'
 import { barrier } from './shelf.ts'
 import { fromWire } from './wire.ts'
 
@@ -51,7 +51,7 @@ interface Held {
 export const laneWindow = 256
 /** A barrier that did not come back is sent again: whoever held the lane may have thrown it away as old. */
 const barrierAgainMs = 5000
-const proofMs = 100
+const proofMs = { quorum: 100, classic: 5000 } as const
 /** What a former owner named as ended is gone from the lane after that. */
 const inheritedMs = 30_000
 /** What was unsettled when the lane came to us has been read after that. */
@@ -71,6 +71,7 @@ export class LaneHolder {
   readonly name: string
   readonly #laneQueue: string
   readonly #journalQueue: string
+  readonly #kind: QueueKind
   readonly #held = new Map<string, Held>()
   readonly #nonces = new Set<string>()
   readonly #passed = new Map<string, () => void>()
@@ -87,8 +88,9 @@ export class LaneHolder {
   isReleasing = false
 
   constructor(options: HolderOptions) {
-    const { names, group, place } = options
+    const { names, group, place, link } = options
     this.#options = options
+    this.#kind = link.place.queues
     this.name = laneName(place)
     this.#laneQueue = names.lane(group, place.address, place.lane)
     this.#journalQueue = names.journal(group, place.address, place.lane)
@@ -110,7 +112,10 @@ export class LaneHolder {
       await channel.close()
       return
     }
-    const journal = new LaneJournal(channel, this.#journalQueue, clock)
+    const journal = new LaneJournal(channel, this.#journalQueue, {
+      clock,
+      kind: this.#kind,
+    })
     this.#channel = channel
     this.#journal = journal
     await channel.prefetch(unlimited)
@@ -124,6 +129,7 @@ export class LaneHolder {
     await this.#barrier(channel)
     const found = journal.adopt()
     this.#ended = found.ended
+    if (this.#kind === 'classic') for (const id of found.ended) this.#remember(id)
     this.#wasClean = found.isClean
     journal.onOrder = (order, tag) => this.#order(order, tag)
     // Before the first handler starts, so that an owner that dies at once leaves a mark.
@@ -317,7 +323,7 @@ export class LaneHolder {
           this.#prove()
         })
         .catch(() => this.#over())
-    }, proofMs)
+    }, proofMs[this.#kind])
   }
 
   #order(order: OrderRecord, tag: number): void {
@@ -389,7 +395,9 @@ export class LaneHolder {
       await settled(channel, this.#laneQueue)
       journal.proven(Number.POSITIVE_INFINITY)
       if (this.#options.clock.monotonic() - this.#ownedAt > readMs) journal.dropInherited()
-      await Promise.race([journal.write([], true), this.#whenOver.promise])
+      // What a classic queue has not written down yet comes again should the broker be killed.
+      const ended = this.#kind === 'classic' ? [...this.#remembered].slice(-rememberedMax) : []
+      await Promise.race([journal.write(ended, true), this.#whenOver.promise])
       await settled(channel, this.#journalQueue)
     } catch {
       // Then the next owner takes what is left with more care.

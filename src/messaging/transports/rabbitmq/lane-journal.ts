@@ -10,6 +10,7 @@ import {
   type OrderRecord,
   parseJournal,
 } from './journal.ts'
+import type { QueueKind } from './queues.ts'
 import { barrierOf } from './shelf.ts'
 
 /** A record that stands in the journal. Its tag is known once the broker has handed it to its only reader, us. */
@@ -22,8 +23,11 @@ interface Standing {
   readonly writtenAt: number
 }
 
-/** Before this time has passed after an acknowledgement, it is not taken for done. */
-const spacingMs = 50
+/**
+ * Before this time has passed after an acknowledgement, it is not taken for done. A classic queue writes acknowledgements down with the next
+ * message that it has to keep, so a broker that is killed hands out again what was acknowledged since.
+ */
+const spacingMs = { quorum: 50, classic: 30_000 } as const
 /** The broker closes a channel that holds a message longer than its `consumer_timeout`, by default 30 minutes. */
 const refreshMs = 600_000
 const staleMs = 3_600_000
@@ -35,6 +39,7 @@ export class LaneJournal {
   readonly #clock: Clock
   readonly #channel: ConfirmChannel
   readonly #queue: string
+  readonly #kind: QueueKind
   readonly #entries = new Map<string, Standing & { readonly state: EntryState }>()
   /** Newest last. */
   #lanes: (Standing & { ackedAt?: number })[] = []
@@ -46,10 +51,11 @@ export class LaneJournal {
   replays = new Map<string, string>()
   onOrder: (order: OrderRecord, tag: number) => void = () => undefined
 
-  constructor(channel: ConfirmChannel, queue: string, clock: Clock) {
+  constructor(channel: ConfirmChannel, queue: string, about: { clock: Clock; kind: QueueKind }) {
     this.#channel = channel
     this.#queue = queue
-    this.#clock = clock
+    this.#clock = about.clock
+    this.#kind = about.kind
   }
 
   /** A message of the journal. Its nonce when it is a barrier of our own. */
@@ -149,7 +155,10 @@ export class LaneJournal {
   proven(since: number): void {
     const newest = this.#lanes.at(-1)
     this.#lanes = this.#lanes.filter((lane) => {
-      if (lane === newest || (lane.ackedAt ?? Number.POSITIVE_INFINITY) > since - spacingMs)
+      if (
+        lane === newest ||
+        (lane.ackedAt ?? Number.POSITIVE_INFINITY) > since - spacingMs[this.#kind]
+      )
         return true
       lane.isOver = true
       if (lane.tag === undefined) return true

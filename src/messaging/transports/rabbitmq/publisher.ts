@@ -243,6 +243,8 @@ class QueuePublisher implements Publisher {
     const unconfirmed = [...this.#inFlight]
     this.#inFlight = new Set()
     this.#bytes = 0
+    const bound = /message size .* larger than .*max size (\d+)/.exec(error?.message ?? '')
+    if (bound !== null) this.#brokerBytesMax = Number(bound[1])
     const missing =
       channelCode(error) === 404 ? /exchange '([^']*)'/.exec(error?.message ?? '') : null
     this.#waiting = [...unconfirmed, ...this.#waiting].filter((outgoing) => {
