@@ -6,6 +6,7 @@ import type {
   Delivery,
   IncomingRecord,
   Settlement,
+  TopologySurplus,
   Transport,
   TransportSubscription,
 } from '../../src/messaging/index.ts'
@@ -85,6 +86,12 @@ function methodsOf(inner: Transport): Transport {
       ? {
           inboxSeen: (group: string, keys: readonly string[]) =>
             inner.inboxSeen?.(group, keys) ?? Promise.resolve([]),
+        }
+      : {}),
+    ...(inner.inventory && inner.remove
+      ? {
+          inventory: () => inner.inventory?.() ?? Promise.resolve({ channels: [], groups: [] }),
+          remove: async (surplus: TopologySurplus) => inner.remove?.(surplus),
         }
       : {}),
   }
@@ -348,6 +355,32 @@ const sabotages: readonly (readonly [number, string, Sabotage])[] = [
     }),
   ],
   [45, 'the inbox forgets', () => ({ inboxSeen: async (_, keys) => keys.map(() => false) })],
+  [
+    46,
+    'what is taken away takes others along',
+    (inner) => ({
+      async remove(surplus) {
+        const all = (await inner.inventory?.()) ?? { groups: [] }
+        const isOnlyGroups = surplus.groups.length > 0 && surplus.channels.length === 0
+        const groups = isOnlyGroups ? all.groups.map(({ name }) => name) : surplus.groups
+        await inner.remove?.({ ...surplus, groups })
+      },
+    }),
+  ],
+  [
+    46,
+    'a channel goes although a group reads it',
+    (inner) => ({
+      async remove(surplus) {
+        const all = (await inner.inventory?.()) ?? { groups: [] }
+        const readers = all.groups.filter(({ addresses }) =>
+          addresses.some((address) => surplus.channels.includes(address)),
+        )
+        const groups = [...surplus.groups, ...readers.map(({ name }) => name)]
+        await inner.remove?.({ ...surplus, groups })
+      },
+    }),
+  ],
 ]
 
 const small = { seed: 1, effort: { soakMs: 500, orderKeys: 20, orderMessages: 10, backlog: 2000 } }
@@ -388,9 +421,9 @@ describe('describeTransport', () => {
 
   it('names each of the 42 behaviours and those beyond them once', () => {
     expect(transportBehaviours.map((behaviour) => behaviour.number)).toEqual(
-      Array.from({ length: 45 }, (_, at) => at + 1),
+      Array.from({ length: 46 }, (_, at) => at + 1),
     )
-    expect(new Set(transportBehaviours.map((behaviour) => behaviour.statement)).size).toBe(45)
+    expect(new Set(transportBehaviours.map((behaviour) => behaviour.statement)).size).toBe(46)
   })
 
   it('lists what an adapter denies as skipped, with the reason of the adapter', async () => {
@@ -402,6 +435,13 @@ describe('describeTransport', () => {
       expect.stringContaining('multiProcess is not claimed'),
     ])
     expect(results.every((result) => result.error === undefined)).toBe(true)
+  })
+
+  it('lists as skipped what an adapter without the optional members cannot show', async () => {
+    const without = () => ({ remove: undefined }) as unknown as Partial<Transport>
+    const [result] = await run(without, { ...small, only: [46] })
+
+    expect(result).toMatchObject({ skipped: expect.stringContaining('inventory and remove') })
   })
 
   it.concurrent.each(sabotages)('notices by behaviour %i that %s', async (number, _, sabotage) => {

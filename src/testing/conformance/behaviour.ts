@@ -9,6 +9,8 @@ export interface Facts {
   readonly child: ChildTransport | undefined
   /** False where `open` gave a bare transport: there is no second connection to the same broker. */
   readonly reconnects: boolean
+  /** The adapter has the optional members `inventory` and `remove`. */
+  readonly takesInventory: boolean
 }
 
 /** One promise of the transport port, as something that can be tried. */
@@ -55,6 +57,11 @@ export function needs(...claims: Claim[]): (facts: Facts) => string | undefined 
 export function needsConnections(facts: Facts): string | undefined {
   if (facts.reconnects) return undefined
   return 'open() gives a bare transport, so no second connection to the same broker can be made'
+}
+
+/** Asks a behaviour only of adapters that can say what is on the broker, and take it away. */
+export function needsInventory({ takesInventory }: Facts): string | undefined {
+  return takesInventory ? undefined : 'the optional members inventory and remove are absent'
 }
 
 /** Asks a behaviour only where another process can use the broker. */

@@ -15,6 +15,7 @@ import { retrying } from './retrying.ts'
 import { shutdown } from './shutdown.ts'
 import { soak } from './soak.ts'
 import { createStage } from './stage.ts'
+import { tidying } from './tidying.ts'
 import { timing } from './timing.ts'
 import type { ChildTransport, Effort, TransportUnderTest } from './under-test.ts'
 import { within } from './waiting.ts'
@@ -71,6 +72,7 @@ const themes: readonly (readonly Behaviour[])[] = [
   exchange,
   ledger,
   effects,
+  tidying,
 ]
 
 /** Every behaviour, in the order of its number. */
@@ -130,6 +132,7 @@ async function tryBehaviour(
     broker,
     child: options.child,
     reconnects: !isTransport(opened),
+    takesInventory: first.inventory !== undefined && first.remove !== undefined,
   }
   const behaviour = variantFor(asked, facts)
   const effort = { ...defaultEffort, ...options.effort }
