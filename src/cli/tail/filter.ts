@@ -22,39 +22,46 @@ export interface MessageFilter {
   readonly lastFailure: string | undefined
 }
 
-const names = [
-  'event',
-  'id',
-  'key',
-  'source',
-  'correlationId',
-  'publishedAt',
-  'data',
-  'metadata',
-] as const satisfies readonly (keyof FilterInput)[]
+/** Types as CEL has them; the data and what may be null depend on the message. */
+const variables = {
+  event: 'string',
+  id: 'string',
+  key: 'dyn',
+  source: 'dyn',
+  correlationId: 'dyn',
+  publishedAt: 'int',
+  data: 'dyn',
+  metadata: 'dyn',
+} as const
 
 /**
  * Compiles an expression in CEL, the Common Expression Language.
  *
- * @see https://github.com/google/cel-spec
  * @throws USAGE with the place of the mistake
  */
 export async function compileFilter(expression: string): Promise<MessageFilter> {
-  const { Environment } = await import('@marcbachmann/cel-js')
-  const environment = new Environment({ unlistedVariablesAreDyn: false })
-  for (const name of names) environment.registerVariable(name, 'dyn')
-  const evaluate = parsed(environment, expression)
+  const { createConditions } = await import('../../contracts/conditions/index.ts')
+  const conditions = createConditions<FilterInput>({ variables, integers: true })
+  const wrong = conditions.mistakeIn(expression)
+  if (wrong) {
+    throw new TreatyError(
+      'USAGE',
+      `--filter cannot be read at character ${wrong.at + 1}: ${wrong.what}`,
+      {
+        hint: `Write CEL over ${Object.keys(variables).join(', ')}, for example data.total.amount > 100 && event == "order.placed".`,
+      },
+    )
+  }
+  const judge = conditions.compile(expression)
   let failed = 0
   let lastFailure: string | undefined
   return {
     matches(input) {
-      try {
-        return evaluate(inCel(input) as Record<string, unknown>) === true
-      } catch (error) {
-        failed += 1
-        lastFailure = firstLine(error)
-        return false
-      }
+      const judged = judge(input)
+      if ('passes' in judged) return judged.passes
+      failed += 1
+      lastFailure = judged.failure
+      return false
     },
     get failed() {
       return failed
@@ -63,43 +70,4 @@ export async function compileFilter(expression: string): Promise<MessageFilter> 
       return lastFailure
     },
   }
-}
-
-interface Parser {
-  parse(expression: string): {
-    (input: Record<string, unknown>): unknown
-    check(): { valid: boolean; error?: unknown; type?: string | undefined }
-  }
-}
-
-function parsed(environment: Parser, expression: string) {
-  const refuse = (why: string) =>
-    new TreatyError('USAGE', `--filter cannot be read: ${why}`, {
-      hint: `Write CEL over ${names.join(', ')}, for example data.total.amount > 100 && event == "order.placed".`,
-    })
-  let evaluate: ReturnType<Parser['parse']>
-  try {
-    evaluate = environment.parse(expression)
-  } catch (error) {
-    throw refuse(firstLine(error))
-  }
-  const { valid, error, type } = evaluate.check()
-  if (!valid) throw refuse(firstLine(error))
-  if (type !== undefined && type !== 'bool' && type !== 'dyn') {
-    throw refuse(`it gives ${type}, and a filter says true or false`)
-  }
-  return evaluate
-}
-
-function firstLine(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.split('\n')[0] ?? text
-}
-
-/** JSON numbers without a fraction are CEL's int, so that `data.count + 1` is what it looks like. */
-function inCel(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value
-  if (Array.isArray(value)) return value.map(inCel)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inCel(inner)]))
 }
