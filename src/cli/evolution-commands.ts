@@ -122,7 +122,7 @@ export const evolutionCommands = {
       transport,
     },
     examples: [
-      ['treaty can-i-deploy billing 4.1.0 --to prod', 'exit 0 when it may, 5 when it must not'],
+      ['treaty can-i-deploy billing 4.1.0 --to prod', 'exit 0 when it may, 3 when it must not'],
     ],
   },
   migration: {
