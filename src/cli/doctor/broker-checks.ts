@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../core/errors.ts'
 import { hasErrors } from '../../core/finding.ts'
 import { redactUrl } from '../../core/secret.ts'
 import type { BrokerFacts, OutboxStatus, TopologyPlan } from '../../messaging/index.ts'
@@ -84,8 +85,8 @@ export async function clockSkewCheck(facts: BrokerFacts, url: string): Promise<C
     const found = `${Math.abs(clockAheadMs)} ms ${clockAheadMs < 0 ? 'behind' : 'ahead'}, give or take ${clockErrorMs} ms`
     return passed('broker-clock', title, found, expected)
   }
-  const fix =
-    'Let both hosts set their clocks by the same time servers. See treaty explain CLOCK_SKEW.'
+  const code: ErrorCode = 'CLOCK_SKEW'
+  const fix = `Let both hosts set their clocks by the same time servers. See treaty explain ${code}.`
   return { id: 'broker-clock', title, status: 'warn', found: problem, expected, fix }
 }
 
