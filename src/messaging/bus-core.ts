@@ -4,6 +4,7 @@ import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import { createIdSource, createTimestampSource } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
+import type { BrokerWatch } from './broker-watch.ts'
 import type { Catalogue } from './catalogue.ts'
 import { Commands } from './commands.ts'
 import { Consuming } from './consuming.ts'
@@ -40,6 +41,8 @@ export interface BusCoreOptions {
   readonly messageBytesMax: number
   /** Where effects are made, if not in the broker's own transaction; closed with the bus. */
   readonly inbox: InboxDatabase | undefined
+  /** Looks at broker and topology from time to time, for `health`. */
+  readonly brokerWatch?: BrokerWatch
 }
 
 /** Everything a bus remembers; {@link busOver} gives it its public shape. */
@@ -125,6 +128,10 @@ export class BusCore {
   /** The reader view of an event. */
   readerOf(event: string): EventValidator {
     return needed(this.#options.readerView.forEvent(event), event)
+  }
+
+  get brokerWatch(): BrokerWatch | undefined {
+    return this.#options.brokerWatch
   }
 
   get readerView(): MessageValidator {

@@ -4,18 +4,17 @@ import { TreatyError } from '../core/errors.ts'
 import { currentMessageContext, runWithMessageContext } from '../core/trace.ts'
 import type { BusCore } from './bus-core.ts'
 import { causalOrder } from './causal-order.ts'
+import { healthOf } from './health.ts'
 import { type Ingested, type IngestInput, judge, messageIdOf } from './ingest.ts'
 import { ingestBatch } from './ingest-batch.ts'
 import { summarize } from './ledger.ts'
 import type { DeadLetter, StoredMessage } from './transport.ts'
-import type { Bus, BusHealth, DeadLetters, Handler, Trace } from './types.ts'
+import type { Bus, DeadLetters, Handler, Trace } from './types.ts'
 
 const drainMsDefault = 30_000
 const pageLimitDefault = 100
 const pageLimitMax = 1000
 const traceMessagesMax = 10_000
-/** Age of the oldest message of an outbox from which something is wrong with its broker or its relay. */
-const outboxAgeMsMax = 60_000
 
 /** The bus over an opened core: every public method, none of the state. */
 export function busOver<C extends ContractTypes>(core: BusCore): Bus<C> {
@@ -184,41 +183,4 @@ async function traceOf(core: BusCore, correlationId: string): Promise<Trace> {
     cursor = page?.next
   } while (cursor !== undefined && found.length < traceMessagesMax)
   return causalOrder(correlationId, found)
-}
-
-async function healthOf(core: BusCore): Promise<BusHealth> {
-  const problems: string[] = []
-  try {
-    core.assertOpen()
-    await core.transport.stats()
-  } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error))
-  }
-  const reachable = problems.length === 0
-  const consumers = [...core.subscriptions()].map(({ consumer, isReady }) => ({
-    consumer,
-    ready: isReady,
-  }))
-  for (const { consumer, ready } of consumers) {
-    if (!ready) problems.push(`"${consumer}" is not polling`)
-  }
-  // Work may come in although what goes out is stuck: that is for a person, not for a load balancer.
-  const ready = problems.length === 0
-  const all = [...problems, ...(await outboxProblems(core))]
-  return { live: true, ready, problems: all, reachable, consumers }
-}
-
-async function outboxProblems({ outboxDesk }: BusCore): Promise<string[]> {
-  if (outboxDesk === undefined) return []
-  try {
-    const { parked, oldestAgeMs } = await outboxDesk.status()
-    return [
-      ...(parked > 0 ? [`${parked} parked in the outbox`] : []),
-      ...(oldestAgeMs !== null && oldestAgeMs > outboxAgeMsMax
-        ? [`the oldest message of the outbox waits since ${Math.round(oldestAgeMs / 1000)} s`]
-        : []),
-    ]
-  } catch (error) {
-    return [error instanceof Error ? error.message : String(error)]
-  }
 }

@@ -7,6 +7,8 @@ import { hasErrors } from '../core/finding.ts'
 import { limits } from '../core/limits.ts'
 import { systemRandom } from '../core/random.ts'
 import { openStore } from '../store/index.ts'
+import { brokerFacts } from './ask-broker.ts'
+import { type BrokerWatch, createBrokerWatch } from './broker-watch.ts'
 import { busOver } from './bus.ts'
 import { BusCore } from './bus-core.ts'
 import { createCatalogue } from './catalogue.ts'
@@ -77,6 +79,7 @@ export async function openBus(options: BusOptions): Promise<Bus> {
       random: options.random ?? systemRandom,
       leaseMs,
       messageBytesMax: options.messageBytesMax ?? limits.messageBytesMax,
+      brokerWatch: watchOver(transport, { named, contracts, clock }),
     })
     core.attachOutbox(
       await openBusOutbox({
@@ -94,6 +97,18 @@ export async function openBus(options: BusOptions): Promise<Bus> {
     await transport.close({ drainMs: 0 })
     throw error
   }
+}
+
+function watchOver(
+  transport: Transport,
+  given: { named: string | Transport; contracts: readonly Contract[]; clock: Clock },
+): BrokerWatch {
+  const { named, contracts, clock } = given
+  return createBrokerWatch(clock, async () => {
+    const facts = typeof named === 'string' ? await brokerFacts(named, { clock }) : undefined
+    const { drift } = await transport.ensure(topologyOf(contracts), 'verify')
+    return { drift, ...(facts === undefined ? {} : { facts }) }
+  })
 }
 
 /** Where it is asked for; else only where the broker has no transaction that an effect could be part of. */

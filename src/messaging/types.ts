@@ -4,6 +4,7 @@ import type { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
+import type { BrokerFacts } from './broker-facts.ts'
 import type { ConfluentWireOptions } from './confluent/transport.ts'
 import type { PatternOf } from './event-pattern.ts'
 import type { InboxOptions } from './inbox/inbox.ts'
@@ -254,6 +255,10 @@ export interface BusHealth {
   readonly reachable: boolean
   /** Consumers of this process. */
   readonly consumers: readonly { readonly consumer: string; readonly ready: boolean }[]
+  /** Looked for once a minute: what is on the broker but other than the contracts need. Its errors are problems, and change nothing in `ready`. */
+  readonly drift: readonly Finding[]
+  /** What the broker says of itself, asked once a minute; absent for the embedded ones and for a transport that was handed over open. */
+  readonly broker?: BrokerFacts
 }
 
 export interface Bus<C extends ContractTypes = ContractTypes> {

@@ -3,6 +3,7 @@ import { type Clock, delay } from '../core/clock.ts'
 import { isJsonObject, type JsonObject } from '../core/json.ts'
 import {
   type Bus,
+  type BusHealth,
   commandGroupName,
   groupName,
   type OutboxStatus,
@@ -43,6 +44,7 @@ export async function busMetrics(bus: Bus, clock: Clock): Promise<Metric[]> {
             value: ready ? 1 : 0,
           })),
     ),
+    ...(health === noAnswer ? [] : brokerMetrics(health, labels)),
     ...(stats === noAnswer
       ? []
       : [...ledgerMetrics(summarize(stats.counts)), ...groupMetrics(stats)]),
@@ -77,6 +79,29 @@ async function answerOf<T>(asked: Promise<T>, clock: Clock): Promise<T | typeof 
 
 function gauge(name: string, help: string, samples: Metric['samples']): Metric {
   return { name, help, type: 'gauge', samples }
+}
+
+function brokerMetrics({ broker, drift }: BusHealth, labels: Record<string, string>): Metric[] {
+  const { version, clockAheadMs, unsafe } = broker ?? {}
+  const parts = 'Parts of the topology that are other than the contracts need, seen once a minute.'
+  return [
+    gauge('treaty_topology_drift', parts, [{ labels, value: drift.length }]),
+    gauge(
+      'treaty_transport_info',
+      'What the broker says of itself; the value is always 1.',
+      version === undefined ? [] : [{ labels: { ...labels, version }, value: 1 }],
+    ),
+    gauge(
+      'treaty_transport_clock_ahead_seconds',
+      'How far the clock of the broker is ahead of this host, seen once a minute.',
+      clockAheadMs === undefined ? [] : [{ labels, value: clockAheadMs / 1000 }],
+    ),
+    gauge(
+      'treaty_transport_unsafe_settings',
+      'Settings of the broker with which acknowledged messages can be lost.',
+      unsafe === undefined ? [] : [{ labels, value: unsafe.length }],
+    ),
+  ]
 }
 
 /** What the contracts promise, so that an alert compares with it. */

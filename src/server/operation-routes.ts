@@ -38,14 +38,20 @@ async function health(state: ServerState) {
       dependencies: [],
     }
   }
-  const { live, ready, problems, reachable, consumers } = await bus.health()
+  const { live, ready, problems, reachable, consumers, broker, drift } = await bus.health()
   return {
     live,
     ready,
     version: state.version,
     problems,
     dependencies: [
-      { name: bus.transport.name, kind: 'transport', ready: reachable },
+      {
+        name: bus.transport.name,
+        kind: 'transport',
+        ready: reachable,
+        drift: drift.length,
+        ...broker,
+      },
       ...consumers.map(({ consumer, ready }) => ({ name: consumer, kind: 'consumer', ready })),
     ],
   }

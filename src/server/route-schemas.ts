@@ -216,7 +216,19 @@ export const answers = {
     problems: { type: 'array', items: text },
     dependencies: {
       type: 'array',
-      items: object({ name: text, kind: text, ready: { type: 'boolean' } }),
+      items: object(
+        {
+          name: text,
+          kind: text,
+          ready: { type: 'boolean' },
+          version: text,
+          clockAheadMs: { type: 'number' },
+          clockErrorMs: { type: 'number' },
+          unsafe: { type: 'array', items: text },
+          drift: { type: 'integer', description: 'Parts that are other than the contracts need.' },
+        },
+        ['version', 'clockAheadMs', 'clockErrorMs', 'unsafe', 'drift'],
+      ),
     },
   }),
   wellKnown: object({

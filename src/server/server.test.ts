@@ -90,7 +90,7 @@ interface Calls {
   readonly lists: unknown[]
 }
 
-const well = { live: true, ready: true, problems: [], reachable: true, consumers: [] }
+const well = { live: true, ready: true, problems: [], reachable: true, consumers: [], drift: [] }
 
 /** A bus that answers from constants and remembers what it was asked; what a test does not use throws. */
 function fakeBus(calls: Calls = { replayed: [], lists: [] }, over: Partial<Bus> = {}): Bus {
@@ -133,7 +133,11 @@ function fakeBus(calls: Calls = { replayed: [], lists: [] }, over: Partial<Bus> 
     },
     messages: async () => ({ items: [{ ...kept, message: null }] }),
     trace: async (correlationId) => ({ correlationId, entries: [], missing: [] }),
-    health: async () => ({ ...well, consumers: [{ consumer: 'billing', ready: true }] }),
+    health: async () => ({
+      ...well,
+      consumers: [{ consumer: 'billing', ready: true }],
+      broker: { version: 'Redis 8.0.2', clockAheadMs: 1500, clockErrorMs: 1, unsafe: [] },
+    }),
     ...over,
   }
   return bus as Bus
@@ -404,7 +408,7 @@ describe('operation', () => {
     expect((await get(server, '/health')).json()).toMatchObject({
       ready: true,
       dependencies: [
-        { name: 'memory', kind: 'transport', ready: true },
+        { name: 'memory', kind: 'transport', ready: true, version: 'Redis 8.0.2', drift: 0 },
         { name: 'billing', kind: 'consumer', ready: true },
       ],
     })
@@ -431,6 +435,8 @@ describe('operation', () => {
       'treaty_transport_up{transport="memory"} 1',
       'treaty_consumer_ready{consumer="billing"} 1',
       'treaty_dead_letters 1',
+      'treaty_transport_clock_ahead_seconds{transport="memory"} 1.5',
+      'treaty_topology_drift{transport="memory"} 0',
       'http_server_request_duration_seconds_count{method="GET",route="/api/stats",status="200"} 1',
     ]) {
       expect(response.body).toContain(line)
