@@ -6,7 +6,9 @@ import type {
   Delivery,
   DeliverySink,
   OutgoingRecord,
+  Page,
   PublishResult,
+  StoredMessage,
   SubscriptionSpec,
   Transport,
   TransportSubscription,
@@ -56,6 +58,9 @@ export function withConfluentWire(
   const own: Partial<Transport> = {
     publish: (records, signal) => publish(inner, codec, { records, signal }),
     subscribe: (spec, sink) => subscribe(inner, codec, { spec, sink }),
+    ...(inner.browse === undefined
+      ? {}
+      : { browse: async (query) => opened(codec, await inner.browse?.(query)) }),
   }
   // A proxy, because the port has optional members and transports may be objects of a class.
   return new Proxy(inner, {
@@ -64,6 +69,16 @@ export function withConfluentWire(
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+/** What is looked at later: without frames, and without asking the registry, whose word is not needed to read. */
+function opened(codec: Codec, page: Page<StoredMessage> = { items: [] }): Page<StoredMessage> {
+  const items = page.items.map((item) => {
+    const { record } = item
+    const framed = codec.schemas.has(record.address) ? unframe(record.body) : undefined
+    return framed === undefined ? item : { ...item, record: { ...record, body: framed.body } }
+  })
+  return { ...page, items }
 }
 
 function schemasOf(contracts: readonly Contract[]): Map<string, Map<string, Json>> {
