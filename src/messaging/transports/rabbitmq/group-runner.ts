@@ -47,8 +47,9 @@ const gatherMs = 60
 const againMs = 300
 /** How long a new subscription waits for its share. */
 const assignMs = 2500
-/** After that time a lane is with somebody else, and what became of a write stays unknown. */
-const knownMs = 15_000
+/** How long after a reconnection it is hoped that a lane comes back, to learn what became of a write. */
+const knownMs = 3000
+const lookMs = 250
 /** Settlements that come close together share a record of the journal. */
 const writeGapMs = 5
 
@@ -193,15 +194,23 @@ class GroupRunner implements Runner {
   /** A settlement whose confirmation was lost is found in the journal, should the lane come back to us. */
   #whenKnown(name: string, ended: readonly string[]): Promise<WriteResult> {
     if (this.#isClosed) return Promise.resolve('fenced')
-    const { clock } = this.#options
     return new Promise((resolve) => {
-      const timer = clock.setTimeout(() => this.#known(name), knownMs)
-      const answer = (found: ReadonlySet<string> | undefined) => {
-        clock.clearTimeout(timer)
+      const answer = (found: ReadonlySet<string> | undefined) =>
         resolve(found !== undefined && ended.every((id) => found.has(id)) ? 'written' : 'fenced')
-      }
       this.#uncertain.set(name, [...(this.#uncertain.get(name) ?? []), answer])
+      this.#giveUp(name, knownMs)
     })
+  }
+
+  /** With a connection, a lane that does not come back soon is with somebody else. */
+  #giveUp(name: string, leftMs: number): void {
+    const { clock, link } = this.#options
+    clock.setTimeout(() => {
+      if (!this.#uncertain.has(name)) return
+      const left = link.isUp ? leftMs - lookMs : knownMs
+      if (left > 0) this.#giveUp(name, left)
+      else this.#known(name)
+    }, lookMs)
   }
 
   #known(name: string, ended?: ReadonlySet<string>): void {

@@ -106,11 +106,13 @@ function removeChannel(
 
 async function apply({ control, catalogue }: Session, removal: Removal): Promise<void> {
   const { queues, exchanges, put, removed } = removal
-  // The broker takes the deletion of what is not there for done.
-  await onChannels(
-    control,
-    exchanges.map((exchange) => (channel) => channel.deleteExchange(exchange)),
-  )
+  // The broker takes the deletion of what is not there for done. One exchange after the other: the broker fails where two that are bound
+  // to each other are deleted at once.
+  await onChannels(control, [
+    async (channel) => {
+      for (const exchange of exchanges) await channel.deleteExchange(exchange)
+    },
+  ])
   await onChannels(
     control,
     queues.map((queue) => (channel) => channel.deleteQueue(queue)),
