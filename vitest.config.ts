@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 // Three projects: quick unit tests share threads; conformance and fault tests get processes of
-// their own, because they kill things.
+// their own, because they kill things. Those of brokers wait for most of their time: for leases, sessions, servers that come back. So more
+// files run at once than there are cores.
 export default defineConfig({
   test: {
     projects: [
@@ -24,6 +25,8 @@ export default defineConfig({
       {
         test: {
           name: 'crossing',
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
           include: ['test/**/*.test.ts'],
           exclude: ['test/faults/**'],
           pool: 'forks',
@@ -34,6 +37,7 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
+          sequence: { groupOrder: 2 },
           include: ['test/faults/**/*.test.ts'],
           pool: 'forks',
           fileParallelism: false,

@@ -58,7 +58,7 @@ async function survivesRestart(stage: Stage): Promise<void> {
   await sleep(1500)
   await publisher.end()
 
-  await untilAll(intake, publisher.confirmed, 30_000)
+  await untilAll(intake, publisher.confirmed, 30_000 + 4 * stage.leaseMs)
 
   assert(publisher.confirmed.length > 10, 'publishing went on after the restart')
 }
