@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import type { Delivery, OutgoingRecord, Topology, Transport } from '../../src/index.ts'
 import { createPostgresTransport } from '../../src/messaging/transports/postgres/index.ts'
+import { lockOf } from '../../src/messaging/transports/postgres/locks.ts'
 import { freshSchema, onPostgres } from './postgres-place.ts'
 import { withService } from './service-url.ts'
 
@@ -131,6 +132,32 @@ await withService('postgres', (server) => {
       await expect.poll(() => ids).toEqual(['b', 'c'])
 
       await other.close({ drainMs: 0 })
+      await end()
+    })
+
+    it('do not go to a process that was taken for dead while its claim waited', async () => {
+      const { url, schema, transport, end } = await scene()
+      // A priority, so that the claim wants the lock of the group.
+      await transport.publish([record('a', { priority: 3 }), record('b')])
+      const server = url.split('?')[0] ?? ''
+      const claim = `SELECT count(*) FROM ${schema}.bus_claim(999, 1, 10, 0, 0, 1)`
+      const lock = `SELECT ${lockOf.groupAlone(`"${schema}"`, '1')}`
+      await onPostgres(server, async (client) => {
+        await client.query(
+          `INSERT INTO ${schema}.bus_owner (id, name, lease_until) VALUES (999, 'gone', 9e15::bigint)`,
+        )
+        await client.query('BEGIN')
+        await client.query(lock)
+        const claiming = onPostgres(server, (other) => other.query(claim))
+        const waits = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+          AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%${schema}.bus_claim(999%')`
+        await expect.poll(async () => (await client.query(waits)).rowCount).toBe(1)
+        await client.query(`DELETE FROM ${schema}.bus_owner WHERE id = 999`)
+        await client.query('COMMIT')
+        expect((await claiming).rows).toEqual([{ count: '0' }])
+      })
+      const { ids } = await consume(transport, () => true)
+      await expect.poll(() => [...ids].sort()).toEqual(['a', 'b'])
       await end()
     })
 

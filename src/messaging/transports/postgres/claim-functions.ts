@@ -24,6 +24,8 @@ const busyChains = (s: string, candidates: string) => `
 /**
  * What has arrived and is not leased, oldest first; which of it is of a chain that somebody else has or that has a row by itself; and how many
  * of its chain are leased to us before it. One statement and one snapshot: a settlement or a crash is seen whole or not at all.
+ * From the beginning each time, although the index is full of what has gone: below any floor a publish may be that was slow to commit, and what
+ * depends on it must not go before it.
  */
 const candidates = (s: string, look: string) => `
     held AS MATERIALIZED (${heldSql(s, 'the_group')}),
@@ -183,7 +185,7 @@ export const claimFunctions = (s: string): string => `
   ) LANGUAGE plpgsql ${byIndexOnly} AS $f$
   #variable_conflict use_column
   DECLARE
-    look integer := wanted * 2 + 100;
+    look integer := wanted + 100;
     found_loose integer;
     aside integer;
   BEGIN
@@ -253,6 +255,15 @@ export const claimFunctions = (s: string): string => `
       FROM ${s}.bus_claim_bulk(
         the_owner, the_group, wanted - coalesce(cardinality(picked), 0), the_no) AS one;
       has_more := has_more OR bulk_has_more;
+    END IF;
+
+    -- It may have been taken for dead while we waited: what it gets now nobody would ever free.
+    PERFORM FROM ${s}.bus_owner WHERE id = the_owner FOR KEY SHARE;
+    IF NOT FOUND THEN
+      DELETE FROM ${s}.bus_lease WHERE owner = the_owner;
+      UPDATE ${s}.bus_delivery SET state = 0, owner = NULL, deliveries = deliveries - 1
+      WHERE grp = the_group AND seq = ANY (picked) AND state = 1 AND owner = the_owner;
+      RETURN;
     END IF;
 
     standing := json_build_object('hasMore', has_more, 'hasLeftover', leftover,

@@ -1,6 +1,9 @@
 import type { TimerHandle } from '../../../core/clock.ts'
 import type { DeliverySink, IncomingRecord } from '../../transport.ts'
 
+/** Messages behind others of their chain that one process keeps for a group, at which it claims no more: somebody else may have time. */
+const heldMax = 1000
+
 /** What a delivery is known by until it is settled. */
 export interface Lease {
   readonly groupId: number
@@ -69,6 +72,7 @@ export function creditOf(subscription: LocalSubscription): number {
 
 /** Deliveries that could be claimed now: the credit that is not spoken for. */
 export function creditOfGroup(local: LocalGroup): number {
+  if (local.held.size >= heldMax) return 0
   const credit = local.subscriptions.reduce((sum, each) => sum + creditOf(each), 0)
   return Math.max(0, credit - local.waiting.length)
 }

@@ -220,7 +220,11 @@ export async function forgetOwner(session: Session): Promise<void> {
     forgetUnhanded(local)
     return leases
   })
+  const groupIds = [...session.groupIds.values()].sort((a, b) => a - b)
   const freed = await access.transaction(async (query) => {
+    for (const id of groupIds) await query(`SELECT ${lockOf.groupAlone(schema, '$1')}`, [id])
+    // A claim of ours that is still under way ends before, or finds us gone.
+    await query(`SELECT FROM ${schema}.bus_owner WHERE id = $1 FOR UPDATE`, [ownerId])
     await unleaseRows(session, query, unhanded)
     const unleased = await unleaseOwner(session, query, { id: ownerId, released: 1 })
     const rows = await query(

@@ -161,6 +161,8 @@ export const settleFunctions = (s: string): string => `
         WHERE lease.owner = the_owner AND one.chain IS NOT NULL);
     END IF;
     IF the_batch IS NOT NULL THEN
-      UPDATE ${s}.bus_owner SET batch = the_batch, places = done WHERE id = the_owner;
+      -- Whoever takes the owner away just now waits for our lock of the group.
+      UPDATE ${s}.bus_owner SET batch = the_batch, places = done
+      WHERE id = (SELECT id FROM ${s}.bus_owner WHERE id = the_owner FOR NO KEY UPDATE SKIP LOCKED);
     END IF;
   END $f$`
