@@ -61,7 +61,7 @@ async function servicePlace(name: string): Promise<Place | { readonly reason: st
 /** Throughput of one channel and one consumer against processes and partitions, on each broker, all on this machine. */
 export async function bench(options: BenchOptions): Promise<Report> {
   const messages = options.isSmoke ? 1000 : 20_000
-  const rows: Row[] = []
+  const rows: ScaleRow[] = []
   const notes: string[] = []
   const asked = Object.entries(brokers).filter(([name]) => options.only?.includes(name) ?? true)
   for (const [name, open] of asked) {
@@ -72,7 +72,7 @@ export async function bench(options: BenchOptions): Promise<Report> {
     }
     try {
       const chosen = place.hasLanes ? shapes : shapes.slice(0, 3)
-      const own: Row[] = []
+      const own: ScaleRow[] = []
       for (const shape of chosen) {
         own.push(await measureShape(name, place, { shape, messages, rounds: options.rounds }))
       }
@@ -90,6 +90,10 @@ export async function bench(options: BenchOptions): Promise<Report> {
     bench: 'scale',
     bars: [],
     rows,
+    details: rows.map(
+      ({ name, cpuMicros, ownMicros }) =>
+        `${name}: CPU µs of a message: Treaty ${ownMicros.toFixed(1)}, server ${((cpuMicros ?? 0) - ownMicros).toFixed(1)}`,
+    ),
     notes: [
       `messages of ${messageBytes} B, keyed, validated on both ends; each process is a producer of its share (publishMany of 500) and a replica of the one consumer (1000 handlers); at most ${windowMax} under way; ratio to one process`,
       'the servers run on the same two cores: what more processes win here is small; CPU for a message, of all processes, is what grows with machines',
@@ -98,26 +102,34 @@ export async function bench(options: BenchOptions): Promise<Report> {
   }
 }
 
+interface ScaleRow extends Row {
+  /** CPU of Treaty's processes alone, for a message, both ends. */
+  readonly ownMicros: number
+}
+
 interface Task {
   readonly shape: Shape
   readonly messages: number
   readonly rounds: number
 }
 
-async function measureShape(name: string, place: Place, task: Task): Promise<Row> {
+async function measureShape(name: string, place: Place, task: Task): Promise<ScaleRow> {
   const { shape, messages, rounds } = task
   const crowd = await startCrowd(place, task)
   const rates: number[] = []
-  const cpus: number[] = []
+  const cpus: { readonly own: number; readonly server: number }[] = []
   try {
     await crowd.round(Math.ceil(messages / 4))
     if (shape.processes > 1) await delay(sharingMs)
     for (let round = 0; round < rounds; round += 1) {
-      const cpuBefore = crowd.cpuMicros() + (await place.serverCpu())
+      const before = { own: crowd.cpuMicros(), server: await place.serverCpu() }
       const begunAt = performance.now()
       await crowd.round(messages)
       rates.push((messages / (performance.now() - begunAt)) * 1000)
-      cpus.push((crowd.cpuMicros() + (await place.serverCpu()) - cpuBefore) / messages)
+      cpus.push({
+        own: (crowd.cpuMicros() - before.own) / messages,
+        server: ((await place.serverCpu()) - before.server) / messages,
+      })
     }
   } finally {
     await crowd.end()
@@ -127,7 +139,8 @@ async function measureShape(name: string, place: Place, task: Task): Promise<Row
     name: `${name}: ${shape.processes} ${shape.processes === 1 ? 'process' : 'processes'}${lanes}`,
     rate: median(rates),
     ratio: null,
-    cpuMicros: median(cpus),
+    cpuMicros: median(cpus.map(({ own, server }) => own + server)),
+    ownMicros: median(cpus.map(({ own }) => own)),
     p99Ms: null,
   }
 }

@@ -48,7 +48,7 @@ export async function bench(options: BenchOptions): Promise<Report> {
     bars: measured.flatMap(({ bars }) => bars),
     notes: [
       `messages of ${messageBytes} B, keyed by 1000 customers; batches of ${load.batch}, at most ${load.window} published and not acknowledged; p50 and p99 from the publish call to the handler, one message at a time, ${pace.perSecond} a second`,
-      'Treaty: publishMany, 1000 handlers, validated on both ends; all sides: JSON written and parsed, producer and consumer in one process; CPU with the server’s',
+      'Treaty: publishMany, 1000 handlers, validated on both ends; all sides: the same envelope of 500 B written as JSON and parsed, producer and consumer in one process; CPU with the server’s',
       ...measured.flatMap(({ notes }) => notes),
     ],
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createFlow, type Flow, type Load, makeOrders } from '../bus-load.ts'
 import { type Round, type Side, timed } from '../measure.ts'
 import type { Order } from '../orders.ts'
@@ -15,6 +16,38 @@ export interface Ends {
   /** Resolves after the durable acknowledgement of all. */
   publish(orders: readonly Order[]): Promise<unknown>
   close(): Promise<void>
+}
+
+/** What travels on the sides without Treaty: an envelope of the same fields and size, as a program with its client alone would send. */
+export interface Envelope {
+  readonly id: string
+  readonly type: string
+  readonly source: string
+  readonly timestamp: string
+  readonly correlation_id: string
+  readonly data: Order
+  readonly metadata: { readonly schema_version: string }
+}
+
+export function envelopeOf(data: Order): Envelope {
+  const id = randomUUID()
+  return {
+    id,
+    type: 'order.placed',
+    source: 'shop',
+    timestamp: new Date().toISOString(),
+    correlation_id: id,
+    data,
+    metadata: { schema_version: '1.0.0' },
+  }
+}
+
+export function encode(order: Order): string {
+  return JSON.stringify(envelopeOf(order))
+}
+
+export function decode(text: string): Order {
+  return (JSON.parse(text) as Envelope).data
 }
 
 /** Opens both ends; each call on topics, queues or tables of its own. */

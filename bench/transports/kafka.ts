@@ -10,11 +10,10 @@ import {
   stringSerializers,
 } from '@platformatic/kafka'
 import type { Load } from '../bus-load.ts'
-import type { Order } from '../orders.ts'
 import { startPeer } from '../peers.ts'
 import { serviceCpu } from '../server-cpu.ts'
 import type { BrokerBench } from './broker-bench.ts'
-import type { OpenEnds } from './ends.ts'
+import { decode, encode, envelopeOf, type OpenEnds } from './ends.ts'
 import { nestEnds } from './nest.ts'
 import { treatyEnds } from './treaty.ts'
 
@@ -55,7 +54,7 @@ function bareEnds(broker: string): OpenEnds {
       maxWaitTime: 20,
     })
     stream.on('data', ({ value }) => {
-      told.handling(JSON.parse(value ?? '') as Order)
+      told.handling(decode(value ?? ''))
       told.acknowledged(1)
     })
     return {
@@ -64,7 +63,7 @@ function bareEnds(broker: string): OpenEnds {
           messages: orders.map((order) => ({
             topic,
             key: order.customer.id,
-            value: JSON.stringify(order),
+            value: encode(order),
           })),
         }),
       async close() {
@@ -95,7 +94,7 @@ export async function openBroker(load: Load): Promise<BrokerBench | { readonly r
       bare: bareEnds(broker),
       nest: nestEnds({
         pattern: topic,
-        wrap: (order) => ({ key: order.customer.id, value: order }),
+        wrap: (order) => ({ key: order.customer.id, value: envelopeOf(order) }),
         server: {
           transport: Transport.KAFKA,
           options: {

@@ -7,7 +7,7 @@ import type { Order } from '../orders.ts'
 import { startPeer } from '../peers.ts'
 import { serviceCpu } from '../server-cpu.ts'
 import type { BrokerBench } from './broker-bench.ts'
-import type { OpenEnds } from './ends.ts'
+import { type Envelope, encode, type OpenEnds } from './ends.ts'
 import { nestEnds } from './nest.ts'
 import { treatyEnds } from './treaty.ts'
 
@@ -29,7 +29,7 @@ function bareEnds(server: string, options: { readonly isBatched: boolean }): Ope
     const messages = await consumer.consume({ max_messages: 2000 })
     const consuming = (async () => {
       for await (const message of messages) {
-        told.handling(message.json<Order>())
+        told.handling(message.json<Envelope>().data)
         message.ack()
         told.acknowledged(1)
       }
@@ -40,9 +40,9 @@ function bareEnds(server: string, options: { readonly isBatched: boolean }): Ope
       for (const [at, order] of orders.entries()) {
         const isLast = at === last
         const headers = await batchHeaders(batch, at + 1, isLast)
-        if (!isLast) connection.publish(subject(order), JSON.stringify(order), { headers })
+        if (!isLast) connection.publish(subject(order), encode(order), { headers })
         else {
-          const reply = await connection.request(subject(order), JSON.stringify(order), {
+          const reply = await connection.request(subject(order), encode(order), {
             headers,
             timeout: 10_000,
           })
@@ -52,7 +52,7 @@ function bareEnds(server: string, options: { readonly isBatched: boolean }): Ope
       }
     }
     const publishEach = (orders: readonly Order[]) =>
-      Promise.all(orders.map((order) => js.publish(subject(order), JSON.stringify(order))))
+      Promise.all(orders.map((order) => js.publish(subject(order), encode(order))))
     return {
       publish: (orders) =>
         options.isBatched && orders.length > 1 ? publishBatch(orders) : publishEach(orders),

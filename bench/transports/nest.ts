@@ -12,13 +12,13 @@ import {
 } from '@nestjs/microservices'
 import { lastValueFrom } from 'rxjs'
 import type { Order } from '../orders.ts'
-import type { OpenEnds } from './ends.ts'
+import { type Envelope, envelopeOf, type OpenEnds } from './ends.ts'
 
 interface NestOptions {
   readonly server: MicroserviceOptions
   readonly client: ClientOptions
   readonly pattern: string
-  /** What is emitted for an order. Default: the order. */
+  /** What is emitted for an order. Default: its envelope. */
   readonly wrap?: (order: Order) => unknown
   /** Where the application acknowledges by itself. */
   readonly acknowledge?: (context: never) => void
@@ -30,10 +30,10 @@ interface NestOptions {
  */
 export function nestEnds(options: NestOptions): OpenEnds {
   return async (told) => {
-    const { acknowledge, wrap = (order: Order) => order } = options
+    const { acknowledge, wrap = envelopeOf } = options
     class Orders {
-      placed(order: Order, context: never): void {
-        told.handling(order)
+      placed({ data }: Envelope, context: never): void {
+        told.handling(data)
         acknowledge?.(context)
         told.acknowledged(1)
       }

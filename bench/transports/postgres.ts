@@ -1,10 +1,9 @@
 import { Pool, type PoolClient } from 'pg'
 import type { Load } from '../bus-load.ts'
-import type { Order } from '../orders.ts'
 import { startPeer } from '../peers.ts'
 import { freshDatabase } from '../postgres-place.ts'
 import type { BrokerBench } from './broker-bench.ts'
-import type { OpenEnds } from './ends.ts'
+import { decode, encode, type OpenEnds } from './ends.ts'
 import { treatyEnds } from './treaty.ts'
 
 const takeSql = (table: string) => `DELETE FROM ${table} WHERE seq IN (
@@ -36,7 +35,7 @@ function bareEnds(
     )
     const handle = (rows: Row[]) => {
       rows.sort((a, b) => Number(a.seq) - Number(b.seq))
-      for (const { body } of rows) told.handling(JSON.parse(body) as Order)
+      for (const { body } of rows) told.handling(decode(body))
     }
     const takeRows = async (client: PoolClient) =>
       (await client.query<Row>({ name: 'take', text: takeSql(table), values: [500] })).rows
@@ -75,10 +74,7 @@ function bareEnds(
         await pool.query({
           name: 'add',
           text: `INSERT INTO ${table} (key, body) SELECT * FROM unnest($1::text[], $2::text[])`,
-          values: [
-            orders.map(({ customer }) => customer.id),
-            orders.map((order) => JSON.stringify(order)),
-          ],
+          values: [orders.map(({ customer }) => customer.id), orders.map((order) => encode(order))],
         })
         signal()
       },

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { type RmqContext, Transport } from '@nestjs/microservices'
 import { connect } from 'amqplib'
 import type { Load } from '../bus-load.ts'
-import type { Order } from '../orders.ts'
 import { startPeer } from '../peers.ts'
 import { serviceCpu } from '../server-cpu.ts'
 import type { BrokerBench } from './broker-bench.ts'
-import type { OpenEnds } from './ends.ts'
+import { decode, encode, type OpenEnds } from './ends.ts'
 import { nestEnds } from './nest.ts'
 import { treatyEnds } from './treaty.ts'
 
@@ -26,14 +25,14 @@ function bareEnds(url: string): OpenEnds {
     await consumer.prefetch(prefetch)
     await consumer.consume(queue, (message) => {
       if (message === null) return
-      told.handling(JSON.parse(message.content.toString()) as Order)
+      told.handling(decode(message.content.toString()))
       consumer.ack(message)
       told.acknowledged(1)
     })
     return {
       async publish(orders) {
         for (const order of orders) {
-          publisher.sendToQueue(queue, Buffer.from(JSON.stringify(order)), { persistent: true })
+          publisher.sendToQueue(queue, Buffer.from(encode(order)), { persistent: true })
         }
         await publisher.waitForConfirms()
       },

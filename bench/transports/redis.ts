@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { Transport } from '@nestjs/microservices'
 import { Redis } from 'ioredis'
 import type { Load } from '../bus-load.ts'
-import type { Order } from '../orders.ts'
 import { startPeer } from '../peers.ts'
 import { serviceCpu } from '../server-cpu.ts'
 import type { BrokerBench } from './broker-bench.ts'
-import type { OpenEnds } from './ends.ts'
+import { decode, encode, type OpenEnds } from './ends.ts'
 import { nestEnds } from './nest.ts'
 import { treatyEnds } from './treaty.ts'
 
@@ -35,7 +34,7 @@ function bareEnds(url: string): OpenEnds {
         )) as Entries
         const entries = read?.[0]?.[1] ?? []
         if (entries.length === 0) continue
-        for (const [, fields] of entries) told.handling(JSON.parse(fields[3] ?? '') as Order)
+        for (const [, fields] of entries) told.handling(decode(fields[3] ?? ''))
         const ids = entries.map(([id]) => id)
         void acker
           .pipeline()
@@ -50,7 +49,7 @@ function bareEnds(url: string): OpenEnds {
       async publish(orders) {
         const pipeline = publisher.pipeline()
         for (const order of orders) {
-          pipeline.xadd(stream, '*', 'key', order.customer.id, 'body', JSON.stringify(order))
+          pipeline.xadd(stream, '*', 'key', order.customer.id, 'body', encode(order))
         }
         await pipeline.exec()
       },
