@@ -157,7 +157,8 @@ class GroupRunner implements Runner {
     const { members, group, places, link } = this.#options
     if (this.#isClosed || !link.isUp) return
     const names = places.map(laneName)
-    this.#target = targetOf(names, members.of(group.name), members.id)
+    const present = members.of(group.name)
+    this.#target = targetOf(names, present, members.id)
     for (const place of places) {
       const name = laneName(place)
       const holder = this.#holders.get(name)
@@ -165,7 +166,8 @@ class GroupRunner implements Runner {
         if (holder === undefined) this.#claim(place)
         else if (holder.isReleasing) this.#soon(againMs)
       } else {
-        this.#known(name)
+        // It will not come back to us, unless we are only on our way in.
+        if (present.length > 0) this.#known(name)
         if (holder !== undefined) void holder.release()
       }
     }
