@@ -1,5 +1,6 @@
 import { describe, it } from 'vitest'
 import { describeTransport } from '../../src/testing/index.ts'
+import { isFullSoak } from '../faults/effort.ts'
 import { openPostgresBroker, postgresChild } from './postgres-broker.ts'
 import { withService } from './service-url.ts'
 
@@ -8,5 +9,6 @@ await withService('postgres', (server) =>
     runner: { describe, it },
     child: postgresChild,
     patience: 2,
+    ...(isFullSoak ? {} : { effort: { orderMessages: 20, backlog: 20_000, soakMs: 10_000 } }),
   }),
 )
