@@ -24,9 +24,21 @@ export const ownHeaders = {
 /** CloudEvents' AMQP binding, section 3.1.3.1: `cloudEvents:`; `cloudEvents_` where a client takes no colon. */
 const cloudEvents = 'cloudEvents:'
 const cloudEventsTolerated = 'cloudEvents_'
-/** Read by the broker itself: they would send copies elsewhere. */
-const readByBroker = /^(CC|BCC)$/
 const kept = 'treaty-own-'
+/**
+ * Names that mean something else here, so that a caller's header of that name travels behind a prefix: CC and BCC would make the broker send
+ * copies elsewhere.
+ */
+const isOthers =
+  /^(CC|BCC|treaty-(place|at|replay|replay-as|wait-.*)|x-(delivery-count|acquired-count|death|first-death-.*|last-death-.*))$/
+/** Our headers that a property of the message says already,. */
+const saidByProperty: Readonly<Record<string, string>> = {
+  'content-type': 'contentType',
+  'treaty-id': 'messageId',
+  'treaty-type': 'type',
+  'treaty-correlation-id': 'correlationId',
+}
+const bareMark = 'treaty-source'
 /** Written by the broker. */
 const writtenByBroker = /^x-(delivery-count|acquired-count|death|first-death-.*|last-death-.*)$/
 /** AMQP's short string, and what the client has room for in one table of headers. */
@@ -37,49 +49,58 @@ const headersBytesMax = 60_000
 export function refusalOf(record: OutgoingRecord, bodyBytesMax: number): string | undefined {
   const bytes = record.body.byteLength
   if (bytes > bodyBytesMax) return `has a body of ${bytes} bytes, and ${bodyBytesMax} are allowed`
-  let headerBytes = 0
-  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
+  const { id, type, key = '', contentType, correlationId = '', causationId = '' } = record
+  let headerBytes = 300
+  for (const text of [id, type, key, contentType, correlationId, causationId]) {
+    headerBytes += Buffer.byteLength(text)
+  }
+  for (const [name, value] of Object.entries(record.headers)) {
     const nameBytes = Buffer.byteLength(name)
     if (nameBytes + kept.length > shortBytesMax)
       return `has a header whose name has ${nameBytes} bytes`
-    headerBytes += nameBytes + Buffer.byteLength(value) + 6
+    headerBytes += nameBytes + Buffer.byteLength(value) + kept.length + 6
   }
   if (headerBytes <= headersBytesMax) return undefined
   return `has headers of ${headerBytes} bytes, and ${headersBytesMax} are allowed`
 }
 
-/** Headers of the wire for a record, ours and its own. */
-export function wireHeaders(record: OutgoingRecord): Record<string, string> {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
-    const isOthers = readByBroker.test(name) || writtenByBroker.test(name)
-    headers[isOthers ? `${kept}${name}` : name] = value
-  }
-  return headers
-}
-
-/** A record as it is published: what other programs look for stands in the message's own properties too. */
+/**
+ * A record as it is published. What the message's own properties say, where other programs look for it, is not said again in headers, unless
+ * the envelope is one that says it there.
+ */
 export function toWire(record: OutgoingRecord, own: Readonly<Record<string, string>>): WireMessage {
-  const { contentType, id, type, correlationId } = record
-  const body = record.body
+  const { contentType, id, type, correlationId, body } = record
+  const properties = {
+    ...short('contentType', contentType),
+    ...short('messageId', id),
+    ...short('type', type),
+    ...short('correlationId', correlationId),
+  }
+  const headers: Record<string, string> = {}
+  const isBare = record.headers[bareMark] !== undefined
+  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
+    const property = isBare ? undefined : saidByProperty[name]
+    if (property !== undefined && property in properties) continue
+    headers[isOthers.test(name) ? `${kept}${name}` : name] = value
+  }
   return {
     content: Buffer.isBuffer(body)
       ? body
       : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
     options: {
       persistent: true,
-      headers: { ...wireHeaders(record), ...own },
-      ...short('contentType', contentType),
-      ...short('messageId', id),
-      ...short('type', type),
-      ...short('correlationId', correlationId),
+      headers: Object.assign(headers, own),
+      ...properties,
       timestamp: Math.floor(Number(own[ownHeaders.at] ?? 0) / 1000),
     },
   }
 }
 
 function short(name: string, value: string | undefined): Record<string, string> {
-  return value !== undefined && Buffer.byteLength(value) <= shortBytesMax ? { [name]: value } : {}
+  if (value === undefined || value === '') return {}
+  return value.length * 3 <= shortBytesMax || Buffer.byteLength(value) <= shortBytesMax
+    ? { [name]: value }
+    : {}
 }
 
 /** A message as it was read from a lane. */
@@ -103,6 +124,7 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
   const letter = headers[ownHeaders.replay]
   const as = headers[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
   for (const name of Object.values(ownHeaders)) delete headers[name]
+  if (place !== undefined) restore(headers, properties)
   const read = fromBrokerHeaders(
     {
       headers,
@@ -110,7 +132,7 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
       address,
       position: place === undefined ? `${padded(at)}-${id}` : positionOf(at, place),
       publishedAt: at > 0 ? at : now,
-      ...given('contentType', properties.contentType),
+      ...(place === undefined ? given('contentType', properties.contentType) : {}),
       ...given('id', properties.messageId),
     },
     cloudEvents,
@@ -124,6 +146,14 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
     id,
     isUnique: place !== undefined,
     ...(letter === undefined ? {} : { replay: { letter, as } }),
+  }
+}
+
+/** The headers of a message of ours that its properties say. */
+function restore(headers: Record<string, string>, properties: ConsumeMessage['properties']): void {
+  for (const [name, property] of Object.entries(saidByProperty)) {
+    const value: unknown = properties[property as keyof typeof properties]
+    if (typeof value === 'string') headers[name] ??= value
   }
 }
 
