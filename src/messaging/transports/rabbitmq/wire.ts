@@ -31,14 +31,8 @@ const kept = 'treaty-own-'
  */
 const isOthers =
   /^(CC|BCC|treaty-(place|at|replay|replay-as|wait-.*)|x-(delivery-count|acquired-count|death|first-death-.*|last-death-.*))$/
-/** Our headers that a property of the message says already,. */
-const saidByProperty: Readonly<Record<string, string>> = {
-  'content-type': 'contentType',
-  'treaty-id': 'messageId',
-  'treaty-type': 'type',
-  'treaty-correlation-id': 'correlationId',
-}
-const bareMark = 'treaty-source'
+/** Said by a property of the message, unless that is too short for it. */
+const contentTypeHeader = 'content-type'
 /** Written by the broker. */
 const writtenByBroker = /^x-(delivery-count|acquired-count|death|first-death-.*|last-death-.*)$/
 /** AMQP's short string, and what the client has room for in one table of headers. */
@@ -64,10 +58,7 @@ export function refusalOf(record: OutgoingRecord, bodyBytesMax: number): string 
   return `has headers of ${headerBytes} bytes, and ${headersBytesMax} are allowed`
 }
 
-/**
- * A record as it is published. What the message's own properties say, where other programs look for it, is not said again in headers, unless
- * the envelope is one that says it there.
- */
+/** A record as it is published: what other programs look for stands in the message's own properties too. */
 export function toWire(record: OutgoingRecord, own: Readonly<Record<string, string>>): WireMessage {
   const { contentType, id, type, correlationId, body } = record
   const properties = {
@@ -77,10 +68,8 @@ export function toWire(record: OutgoingRecord, own: Readonly<Record<string, stri
     ...short('correlationId', correlationId),
   }
   const headers: Record<string, string> = {}
-  const isBare = record.headers[bareMark] !== undefined
   for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
-    const property = isBare ? undefined : saidByProperty[name]
-    if (property !== undefined && property in properties) continue
+    if (name === contentTypeHeader && 'contentType' in properties) continue
     headers[isOthers.test(name) ? `${kept}${name}` : name] = value
   }
   return {
@@ -124,7 +113,6 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
   const letter = headers[ownHeaders.replay]
   const as = headers[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
   for (const name of Object.values(ownHeaders)) delete headers[name]
-  if (place !== undefined) restore(headers, properties)
   const read = fromBrokerHeaders(
     {
       headers,
@@ -132,7 +120,7 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
       address,
       position: place === undefined ? `${padded(at)}-${id}` : positionOf(at, place),
       publishedAt: at > 0 ? at : now,
-      ...(place === undefined ? given('contentType', properties.contentType) : {}),
+      ...given('contentType', properties.contentType),
       ...given('id', properties.messageId),
     },
     cloudEvents,
@@ -146,14 +134,6 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
     id,
     isUnique: place !== undefined,
     ...(letter === undefined ? {} : { replay: { letter, as } }),
-  }
-}
-
-/** The headers of a message of ours that its properties say. */
-function restore(headers: Record<string, string>, properties: ConsumeMessage['properties']): void {
-  for (const [name, property] of Object.entries(saidByProperty)) {
-    const value: unknown = properties[property as keyof typeof properties]
-    if (typeof value === 'string') headers[name] ??= value
   }
 }
 
