@@ -11,6 +11,7 @@ import type { Delivery, Topology, Transport } from '../../src/messaging/transpor
 import { createRabbitmqTransport } from '../../src/messaging/transports/rabbitmq/index.ts'
 import { namesUnder } from '../../src/messaging/transports/rabbitmq/names.ts'
 import { type ConnectOptions, describeTransport, faultProxy } from '../../src/testing/index.ts'
+import { isFullSoak } from '../faults/effort.ts'
 import { freshPrefix, onRabbitmq, rabbitmqChild } from './rabbitmq-broker.ts'
 import { type OwnService, startOwnService, withService } from './service-url.ts'
 
@@ -135,7 +136,7 @@ await withService('rabbitmq', async (server) => {
     })
     afterAll(() => own.dispose())
 
-    for (const queues of ['quorum', 'classic'] as const) {
+    for (const queues of isFullSoak ? (['quorum', 'classic'] as const) : (['quorum'] as const)) {
       void describeTransport(
         `rabbitmq on ${queues} queues, whose broker is killed and restarted,`,
         () => {
