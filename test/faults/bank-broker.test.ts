@@ -145,6 +145,7 @@ await withService('postgres', async (server) => {
           for (const account of accounts.keys()) {
             expect(ofAccount(found.booked, account), note).toEqual(ofAccount(found.sent, account))
           }
+          await Promise.all([...children].map(kill))
           await takeAway(stage)
           for (const place of places) await place.drop()
         },
@@ -161,7 +162,7 @@ async function takeAway({ broker, run }: Stage): Promise<void> {
   try {
     await transport.connect()
     const there = await transport.inventory?.()
-    await transport.remove?.({
+    const surplus = {
       subscriptions: [],
       groups: (there?.groups ?? [])
         .map(({ name }) => name)
@@ -169,7 +170,19 @@ async function takeAway({ broker, run }: Stage): Promise<void> {
       channels: (there?.channels ?? [])
         .map(({ address }) => address)
         .filter((address) => address.startsWith(`bank.${run}.`)),
-    })
+    }
+    // A broker counts who was killed as connected until its session is over.
+    const deadline = systemClock.monotonic() + 90_000
+    for (;;) {
+      try {
+        await transport.remove?.(surplus)
+        return
+      } catch (error) {
+        const isEarly = isTreatyError(error) && error.code === 'TOPOLOGY_IN_USE'
+        if (!isEarly || systemClock.monotonic() > deadline) throw error
+        await sleep(500)
+      }
+    }
   } finally {
     await transport.close({ drainMs: 0 })
   }
