@@ -4,9 +4,9 @@ import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { TreatyError } from '../core/errors.ts'
-import type { ContractInput } from './contract-input.ts'
 import { defineContract } from './define.ts'
-import { compileSchema } from './validator.ts'
+import type { ContractInput } from './read/contract-input.ts'
+import { compileSchema } from './schema/validator.ts'
 
 const base = {
   id: 'shop.orders',

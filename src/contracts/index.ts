@@ -8,56 +8,48 @@ export {
   importConfluentText,
   importJsonSchema,
 } from './asyncapi/index.ts'
-export type { BatchItem } from './batch.ts'
-export type { BuildOptions, MessageBuilder, MessageBuilderOptions } from './builder.ts'
-export { createMessageBuilder } from './builder.ts'
-export { createBundler } from './bundle.ts'
-export { placeAt } from './code-frame.ts'
-export type { Criterion } from './completeness.ts'
-export { contractSteps, qualityGate } from './completeness.ts'
-export type {
-  ContractInput,
-  DataOf,
-  SchemaInput,
-  StandardSchema,
-  TypesOf,
-} from './contract-input.ts'
-export { contractToSource, contractToYaml } from './contract-yaml.ts'
-export { decodeJson, nestsTooDeep } from './decode-json.ts'
+export type { Criterion } from './check/completeness.ts'
+export { contractSteps, qualityGate } from './check/completeness.ts'
+export type { Domain } from './check/domains.ts'
+export { domainsOf } from './check/domains.ts'
 export type { ContractTypesOf, DefineOptions, TypedContract } from './define.ts'
 export { defineContract } from './define.ts'
 export { nearest, suggest } from './did-you-mean.ts'
-export { contractDigest } from './digest.ts'
-export type { Domain } from './domains.ts'
-export { domainsOf } from './domains.ts'
-export type { DualWriter } from './downcast.ts'
-export { createDualWriter } from './downcast.ts'
-export type { Draft } from './draft.ts'
-export { draftOf, drafts, isOldDraft, uriOfDraft } from './draft.ts'
-export { decodeEnvelope, encodeEnvelope } from './envelope.ts'
-export { integrationSchema } from './envelope-schema.ts'
-export { displayPath } from './file-text.ts'
-export { formatChecks, isDateTime, isUuid } from './formats.ts'
-export { type ConnectorSchemas, generateTypes, type OperationSchemas } from './generate-types.ts'
-export { jsonSource, parseJson, placeInJson } from './json-source.ts'
+export { decodeEnvelope, encodeEnvelope } from './envelope/envelope.ts'
+export { integrationSchema } from './envelope/envelope-schema.ts'
+export { envelopeSchema } from './envelope/wire-schema.ts'
+export { contractDigest } from './evolve/digest.ts'
+export type { DualWriter } from './evolve/downcast.ts'
+export { createDualWriter } from './evolve/downcast.ts'
+export { consumerView, consumerViews, needView } from './evolve/needs.ts'
+export type { Upcaster } from './evolve/upcast.ts'
+export { createUpcaster, jsonataProblem } from './evolve/upcast.ts'
 export type { LoadedContracts, LoadOptions } from './loader.ts'
 export { loadContracts, loadContractsSync, readContractText } from './loader.ts'
-export type { Message, Metadata, Priority, Wire } from './message.ts'
+export type { BatchItem } from './message/batch.ts'
+export type { BuildOptions, MessageBuilder, MessageBuilderOptions } from './message/builder.ts'
+export { createMessageBuilder } from './message/builder.ts'
+export type { Message, Metadata, Priority, Wire } from './message/message.ts'
 export {
   batchType,
   domainOf,
   isMessageType,
   normalizePriority,
   schemaVersionDefault,
-} from './message-grammar.ts'
+} from './message/message-grammar.ts'
 export type {
   CommandValidator,
   EventValidator,
   MessageValidator,
   MessageValidatorOptions,
-} from './message-validator.ts'
-export { createMessageValidator, permittedSources } from './message-validator.ts'
-export { gateRules, metaSchema } from './meta-schema.ts'
+} from './message/message-validator.ts'
+export { createMessageValidator, permittedSources } from './message/message-validator.ts'
+export type { Profile } from './message/profiles.ts'
+export { profiles } from './message/profiles.ts'
+export type { MessageVerdict, ValidateMessageOptions } from './message/validate-message.ts'
+export { judgeMessage, validateMessage } from './message/validate-message.ts'
+export type { View } from './message/views.ts'
+export { producerView, readerView, viewOf } from './message/views.ts'
 export type {
   Channel,
   CommandDefinition,
@@ -84,30 +76,42 @@ export type {
   Upcast,
   Waiver,
 } from './model.ts'
-export { consumerView, consumerViews, needView } from './needs.ts'
 export type { PackName } from './pack.ts'
 export { loadPack, packFolder, packNames } from './pack.ts'
-export { placeInFile } from './place-in-file.ts'
-export type { Profile } from './profiles.ts'
-export { profiles } from './profiles.ts'
-export { parseRenderedContract, renderContract } from './render-markdown.ts'
-export type { SchemaError } from './schema-error.ts'
-export { schemaFindings } from './schema-findings.ts'
-export { namedSchema } from './schema-name.ts'
-export { fieldAt } from './schema-paths.ts'
-export type { References } from './schema-references.ts'
-export { readReferences } from './schema-references.ts'
-export { createSchemaStore } from './schema-store.ts'
+export type {
+  ContractInput,
+  DataOf,
+  SchemaInput,
+  StandardSchema,
+  TypesOf,
+} from './read/contract-input.ts'
+export { contractToSource, contractToYaml } from './read/contract-yaml.ts'
+export { gateRules, metaSchema } from './read/meta-schema.ts'
+export { createBundler } from './schema/bundle.ts'
+export type { Draft } from './schema/draft.ts'
+export { draftOf, drafts, isOldDraft, uriOfDraft } from './schema/draft.ts'
+export { formatChecks, isDateTime, isUuid } from './schema/formats.ts'
+export type { SchemaError } from './schema/schema-error.ts'
+export { schemaFindings } from './schema/schema-findings.ts'
+export { namedSchema } from './schema/schema-name.ts'
+export { fieldAt } from './schema/schema-paths.ts'
+export type { References } from './schema/schema-references.ts'
+export { readReferences } from './schema/schema-references.ts'
+export { createSchemaStore } from './schema/schema-store.ts'
+export type { CompiledSchema, CompileOptions } from './schema/validator.ts'
+export { compileSchema } from './schema/validator.ts'
 export type { SemanticVersion, VersionRange } from './semver.ts'
 export { compareVersions, parseRange, parseVersion, satisfies } from './semver.ts'
-export type { Path, Place, Source } from './source.ts'
-export type { Upcaster } from './upcast.ts'
-export { createUpcaster, jsonataProblem } from './upcast.ts'
-export type { MessageVerdict, ValidateMessageOptions } from './validate-message.ts'
-export { judgeMessage, validateMessage } from './validate-message.ts'
-export type { CompiledSchema, CompileOptions } from './validator.ts'
-export { compileSchema } from './validator.ts'
-export type { View } from './views.ts'
-export { producerView, readerView, viewOf } from './views.ts'
-export { envelopeSchema } from './wire-schema.ts'
-export { parseYaml } from './yaml-source.ts'
+export { placeAt } from './source/code-frame.ts'
+export { decodeJson, nestsTooDeep } from './source/decode-json.ts'
+export { displayPath } from './source/file-text.ts'
+export { jsonSource, parseJson, placeInJson } from './source/json-source.ts'
+export { placeInFile } from './source/place-in-file.ts'
+export type { Path, Place, Source } from './source/source.ts'
+export { parseYaml } from './source/yaml-source.ts'
+export {
+  type ConnectorSchemas,
+  generateTypes,
+  type OperationSchemas,
+} from './write/generate-types.ts'
+export { parseRenderedContract, renderContract } from './write/render-markdown.ts'

@@ -338,7 +338,9 @@ describe('several contracts', () => {
 describe('the catalogue', () => {
   it('has every code that this room reports', () => {
     const folder = import.meta.dirname
-    const files = readdirSync(folder).filter((name) => name.endsWith('.ts') && !/\.test/.test(name))
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && !/\.test/.test(name),
+    )
     const used = files.flatMap((name) =>
       [
         ...readFileSync(join(folder, name), 'utf8').matchAll(

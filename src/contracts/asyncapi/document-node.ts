@@ -1,9 +1,9 @@
 import type { Json } from '../../core/json.ts'
 import { isJsonObject } from '../../core/json.ts'
-import type { Resolver } from '../reference.ts'
-import type { Refusal, SchemaDocument } from '../schema-store.ts'
-import { isRefusal } from '../schema-store.ts'
-import type { Path } from '../source.ts'
+import type { Resolver } from '../schema/reference.ts'
+import type { Refusal, SchemaDocument } from '../schema/schema-store.ts'
+import { isRefusal } from '../schema/schema-store.ts'
+import type { Path } from '../source/source.ts'
 
 /** A value and where it stands: Reference Objects on the way to it were followed, also into other files. */
 export interface DocumentNode {

@@ -1,10 +1,10 @@
 import type { Json, JsonObject } from '../../core/json.ts'
 import { isJsonObject } from '../../core/json.ts'
-import { mapReferences } from '../bundle.ts'
-import { present } from '../contract-reader.ts'
-import { draftOf } from '../draft.ts'
+import { envelopeSchema } from '../envelope/wire-schema.ts'
 import type { Channel, Contract, EnvelopeKind, Example, JsonSchema } from '../model.ts'
-import { envelopeSchema } from '../wire-schema.ts'
+import { present } from '../read/contract-reader.ts'
+import { mapReferences } from '../schema/bundle.ts'
+import { draftOf } from '../schema/draft.ts'
 import { asyncApiDraft, formatOfDraft } from './schema-format.ts'
 
 /** The schema with its references, which are relative to itself, made relative to the document it stands in. */

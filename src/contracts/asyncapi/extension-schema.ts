@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../core/json.ts'
-import { metaSchema } from '../meta-schema.ts'
+import { metaSchema } from '../read/meta-schema.ts'
 
 const contractKeys = [
   'id',

@@ -1,8 +1,8 @@
 import type { Finding } from '../../core/finding.ts'
 import type { Json, JsonObject } from '../../core/json.ts'
 import { isJsonObject, toPointer } from '../../core/json.ts'
-import { draftOf, isOldDraft } from '../draft.ts'
-import { parseJson } from '../json-source.ts'
+import { draftOf, isOldDraft } from '../schema/draft.ts'
+import { parseJson } from '../source/json-source.ts'
 import type { Imported } from './imported.ts'
 import { contractName, finishImport } from './imported.ts'
 

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../core/json.ts'
 import { isJsonObject } from '../../core/json.ts'
-import { present } from '../contract-reader.ts'
 import type { JsonSchema } from '../model.ts'
+import { present } from '../read/contract-reader.ts'
 import type { DocumentNode } from './document-node.ts'
 import { childOf } from './document-node.ts'
 import { ImportReading, mapOf, textOf } from './import-reading.ts'

@@ -1,4 +1,4 @@
-import type { Draft } from '../draft.ts'
+import type { Draft } from '../schema/draft.ts'
 
 const jsonSchemaFormat = /^application\/schema\+(?:json|yaml);\s*version=(?:draft-)?([0-9-]+)$/
 const asyncApiFormat =

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { parsePointer, toPointer } from '../../core/json.ts'
-import { displayPath, readFileText } from '../file-text.ts'
-import { jsonSource } from '../json-source.ts'
 import type { Contract } from '../model.ts'
-import type { Path, Place, Source } from '../source.ts'
-import { parseYaml } from '../yaml-source.ts'
+import { displayPath, readFileText } from '../source/file-text.ts'
+import { jsonSource } from '../source/json-source.ts'
+import type { Path, Place, Source } from '../source/source.ts'
+import { parseYaml } from '../source/yaml-source.ts'
 import type { Part } from './roles.ts'
 
 /** Where something stands in the reader's own files. */

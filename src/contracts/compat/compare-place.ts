@@ -1,6 +1,6 @@
 import { escapePointer, isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
-import { type References, readReferences } from '../schema-references.ts'
+import { type References, readReferences } from '../schema/schema-references.ts'
 
 /** A subschema that judges the value at some place, and where it stands in its schema. */
 export interface SchemaPlace {

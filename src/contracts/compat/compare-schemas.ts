@@ -1,6 +1,6 @@
 import { errorMessage, isTreatyError } from '../../core/errors.ts'
 import type { EnvelopeKind, JsonSchema } from '../model.ts'
-import { rulesKeyword } from '../rules.ts'
+import { rulesKeyword } from '../schema/rules.ts'
 import { harmfulDifferences } from './confluent.ts'
 import type { Policy, Side, ViewOptions } from './policies.ts'
 import { isRulePolicy, meaningOf, modeOf, sideOf } from './policies.ts'

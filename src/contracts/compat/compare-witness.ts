@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, parsePointer } from '../../core/json.ts'
-import { compileSchema } from '../validator.ts'
+import { compileSchema } from '../schema/validator.ts'
 import type { Side } from './policies.ts'
 import type { Breaking } from './verdict.ts'
 

@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
-import { type References, readReferences } from '../schema-references.ts'
+import { type References, readReferences } from '../schema/schema-references.ts'
 import { arrayDifferences } from './confluent-arrays.ts'
 import type { ConfluentDifference, Differ } from './confluent-difference.ts'
 import { isEmptySchema } from './confluent-difference.ts'

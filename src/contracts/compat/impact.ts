@@ -1,6 +1,6 @@
 import type { Json } from '../../core/json.ts'
+import { consumerView } from '../evolve/needs.ts'
 import type { Consumer, Contract, EventDefinition, JsonSchema } from '../model.ts'
-import { consumerView } from '../needs.ts'
 import { parseVersion, satisfies } from '../semver.ts'
 import type { Description } from './compare-describe.ts'
 import { describe } from './compare-describe.ts'

@@ -3,10 +3,10 @@ export type {
   MigrationReport,
   MigrationStep,
   Retirement,
-} from '../migration.ts'
-export { migrationReport } from '../migration.ts'
-export { checkUpcasts } from '../upcast-check.ts'
-export { sampleMessages } from '../upcast-samples.ts'
+} from '../evolve/migration.ts'
+export { migrationReport } from '../evolve/migration.ts'
+export { checkUpcasts } from '../evolve/upcast-check.ts'
+export { sampleMessages } from '../evolve/upcast-samples.ts'
 export type { CompareContractsOptions } from './compare-contracts.ts'
 export { compareContracts } from './compare-contracts.ts'
 export type { Description } from './compare-describe.ts'

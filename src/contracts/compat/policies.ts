@@ -1,8 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../../core/json.ts'
-import { type Draft, draftOf, isOldDraft } from '../draft.ts'
+import { viewOf } from '../message/views.ts'
 import type { Contract, EnvelopeKind, JsonSchema } from '../model.ts'
-import { mapSubschemas } from '../schema-walk.ts'
-import { viewOf } from '../views.ts'
+import { type Draft, draftOf, isOldDraft } from '../schema/draft.ts'
+import { mapSubschemas } from '../schema/schema-walk.ts'
 import { keywords, shapesOf } from './load/dialect.ts'
 
 /** What counts as the same, and as a break. */

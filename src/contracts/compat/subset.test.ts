@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Json } from '../../core/json.ts'
 import type { JsonSchema } from '../model.ts'
-import { compileSchema } from '../validator.ts'
+import { compileSchema } from '../schema/validator.ts'
 import type { Draft } from './load/dialect.ts'
 import { isSubset } from './subset.ts'
 

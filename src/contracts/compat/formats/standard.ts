@@ -1,5 +1,5 @@
 import { fullFormats } from 'ajv-formats/dist/formats.js'
-import { type FormatCheck, formatChecks } from '../../formats.ts'
+import { type FormatCheck, formatChecks } from '../../schema/formats.ts'
 
 /** A regular expression as text, with its flags. */
 export interface Language {
