@@ -255,7 +255,9 @@ describe('code', () => {
 
   it('leaves nothing to do behind', () => {
     const found = files
-      .filter((file) => !['src/tidy.test.ts', 'src/contracts/read/placeholder.ts'].includes(file.path))
+      .filter(
+        (file) => !['src/tidy.test.ts', 'src/contracts/read/placeholder.ts'].includes(file.path),
+      )
       .flatMap((file) =>
         file.lines.flatMap((text, at) =>
           /\b(TODO|FIXME|XXX)\b/.test(text) && !/placeholder/i.test(text)
