@@ -22,6 +22,27 @@ function statOf(pid: number): string[] | undefined {
   }
 }
 
+/** What a process has moved so far, in bytes; zeros where it is gone, is another user's, or where there is no /proc. */
+export interface ProcessIo {
+  /** Given to `read` and its kin, of sockets too. */
+  readonly received: number
+  /** Given to `write` and its kin, of sockets too. */
+  readonly sent: number
+  /** On their way to a disk; pages count when they are changed. */
+  readonly disk: number
+}
+
+export function ioOf(pid: number): ProcessIo {
+  let text = ''
+  try {
+    text = readFileSync(`/proc/${pid}/io`, 'utf8')
+  } catch {
+    // It is gone, or may not be looked at.
+  }
+  const of = (field: string) => Number(new RegExp(`^${field}: (\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  return { received: of('rchar'), sent: of('wchar'), disk: of('write_bytes') }
+}
+
 /** The process that `services/up NAME` started; undefined where it is another's server. */
 export function servicePid(name: string): number | undefined {
   try {
