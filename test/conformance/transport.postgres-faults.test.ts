@@ -57,6 +57,41 @@ await withService('postgres', async (server) => {
     { runner: { describe, it }, only: [34], patience: 2 },
   )
 
+  describe('a publish on PostgreSQL', () => {
+    it('whose connection ends in the middle is unconfirmed, as on every broker', async () => {
+      const place = freshSchema(server)
+      const target = new URL(place.url)
+      const proxy = await faultProxy({ host: target.hostname, port: Number(target.port) })
+      target.port = String(proxy.port)
+      const transport = createPostgresTransport({ url: target.href })
+      try {
+        await transport.connect()
+        await transport.ensure(
+          { channels: [{ address: 'orders', ordering: 'none' }], groups: [] },
+          'create',
+        )
+        proxy.freeze()
+        const published = transport.publish([
+          {
+            id: '1',
+            address: 'orders',
+            type: 'placed',
+            body: new Uint8Array(),
+            headers: {},
+            contentType: 'application/json',
+          },
+        ])
+        // Once it is on its way, that is in a later turn.
+        setTimeout(() => proxy.cut(), 100)
+        await expect(published).rejects.toMatchObject({ code: 'PUBLISH_UNCONFIRMED' })
+      } finally {
+        await transport.close({ drainMs: 0 })
+        await proxy.close()
+        await place.drop()
+      }
+    })
+  })
+
   describe('an effect on PostgreSQL', () => {
     const scene = async () => {
       const place = freshSchema(server)

@@ -1,3 +1,4 @@
+import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import type { OutgoingRecord, PublishResult } from '../../transport.ts'
 import { positionOf } from '../sqlite/position.ts'
 import { createBatcher } from './batches.ts'
@@ -47,10 +48,14 @@ async function store(
   })
   const taken = [...records.entries()].filter(([index]) => results[index] === undefined)
   if (taken.length > 0) {
-    const [row] = await session.access.write(publishSql(session.schema), [
-      shardOf(session, 'publish'),
-      ...publishArguments(taken.map(([, record]) => record)),
-    ])
+    const [row] = await session.access
+      .write(publishSql(session.schema), [
+        shardOf(session, 'publish'),
+        ...publishArguments(taken.map(([, record]) => record)),
+      ])
+      .catch((error: unknown) => {
+        throw isOutcomeUnknown(error) ? unconfirmed(session, error) : error
+      })
     const [seqs, duplicates] = [row?.seqs as string[], row?.duplicates as boolean[]]
     for (const [at, [index, { id }]] of taken.entries()) {
       const position = positionOf(Number(seqs[at]))
@@ -60,4 +65,15 @@ async function store(
     session.wake((row?.touched as number[] | null) ?? [])
   }
   return results as PublishResult[]
+}
+
+const isOutcomeUnknown = (error: unknown): boolean =>
+  isTreatyError(error) && error.details?.outcome === 'unknown'
+
+function unconfirmed({ schema }: Session, cause: unknown): TreatyError {
+  return new TreatyError(
+    'PUBLISH_UNCONFIRMED',
+    `the connection to PostgreSQL (schema ${schema}) ended before it confirmed`,
+    { hint: 'Publish again with the same id: consumers recognise the repeat by it.', cause },
+  )
 }
