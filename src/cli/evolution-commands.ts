@@ -112,6 +112,10 @@ export const evolutionCommands = {
     },
     options: {
       to: { kind: 'text', value: 'ENV', summary: 'Environment, such as prod' },
+      newEnvironment: {
+        kind: 'flag',
+        summary: 'The environment may be one that no registry knows yet: nothing runs there',
+      },
       registry: {
         kind: 'text',
         value: 'URL|FILE',
@@ -122,7 +126,10 @@ export const evolutionCommands = {
       transport,
     },
     examples: [
-      ['treaty can-i-deploy billing 4.1.0 --to prod', 'exit 0 when it may, 3 when it must not'],
+      [
+        'treaty can-i-deploy billing 4.1.0 --to prod',
+        'exit 0 when it may, 3 when it must not, 4 when nobody knows prod',
+      ],
     ],
   },
   migration: {

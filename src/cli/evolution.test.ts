@@ -379,6 +379,26 @@ describe('treaty can-i-deploy', () => {
   })
 })
 
+describe('treaty can-i-deploy to an environment that nobody knows', () => {
+  it('is no yes: exit 4, with the name that was meant', async () => {
+    const { cwd } = shop()
+    const file = join(cwd, 'registry.db')
+    const store = await openStore(`sqlite:${file}`)
+    const deployed = { environment: 'staging', contracts: { 'shop.orders': '1.0.0' } }
+    await openRegistry(store).deploy({ service: 'billing', version: '4', ...deployed }, 'test')
+    await store.close()
+    const ask = (...more: string[]) =>
+      run(cwd, 'can-i-deploy', 'shop', '7', '--registry', file, ...more)
+
+    const typo = await ask('--to', 'stagin')
+    expect(typo.code).toBe(4)
+    expect(typo.err).toContain("there is no environment 'stagin'")
+    expect(typo.err).toContain("Did you mean 'staging'?")
+    expect(typo.out).not.toContain('may be deployed')
+    expect(await ask('--to', 'qa', '--new-environment')).toMatchObject({ code: 0 })
+  })
+})
+
 describe('treaty migration', () => {
   it('says what is deprecated and who holds it back', async () => {
     const { cwd, change } = shop()

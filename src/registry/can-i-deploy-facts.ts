@@ -1,6 +1,8 @@
 import type { Consumer, Contract, ContractInput } from '../contracts/index.ts'
 import { contractToSource, defineContract } from '../contracts/index.ts'
+import { TreatyError } from '../core/errors.ts'
 import { isJsonObject, type Json, type JsonObject } from '../core/json.ts'
+import { closest } from '../core/text.ts'
 import type { CanIDeployRequest, DeployAnswer, LiveService } from './can-i-deploy.ts'
 import { canIDeploy } from './can-i-deploy.ts'
 import type { Registry } from './model.ts'
@@ -49,6 +51,26 @@ export function environmentsOf(items: readonly JsonObject[]): Map<string, boolea
   return new Map(items.map(({ name, production }) => [String(name), production === true]))
 }
 
+/**
+ * Nothing runs in an environment that nobody knows, so a mistyped name would fit with everything: it is an error instead.
+ *
+ * @throws ENVIRONMENT_NOT_FOUND
+ */
+export function needEnvironment(name: string, known: readonly string[]): void {
+  if (known.includes(name)) return
+  const best = closest(name, known)
+  const guess =
+    best !== undefined
+      ? `Did you mean '${best}'? `
+      : known.length > 0 && known.length < 8
+        ? `Known are ${known.join(', ')}. `
+        : ''
+  throw new TreatyError('ENVIRONMENT_NOT_FOUND', `there is no environment '${name}'`, {
+    hint: `${guess}If it is new and nothing runs there yet, say so: --new-environment, over HTTP newEnvironment.`,
+    details: { environment: name },
+  })
+}
+
 /** A pushed entry as the model has it: read as a part of the contract that it is about. */
 export function registered(
   { contract: id, consumer, version, entry, since }: JsonObject,
@@ -72,7 +94,7 @@ export function registered(
   }
 }
 
-/** Asks a registry whether a version of a service may go into an environment. See {@link canIDeploy}. */
+/** Asks a registry whether a version of a service may go into an environment. See {@link canIDeploy}. @throws ENVIRONMENT_NOT_FOUND */
 export async function askCanIDeploy(
   registry: Registry,
   question: {
@@ -81,10 +103,13 @@ export async function askCanIDeploy(
     readonly environment: string
     /** Contract id → version that the service was built against. Default: what is recorded of this version. */
     readonly built?: Readonly<Record<string, string>>
+    /** True: the environment may be unknown, and nothing runs there then. Default false. */
+    readonly newEnvironment?: boolean
   },
 ): Promise<DeployAnswer> {
-  const { service, version, environment: name, built } = question
+  const { service, version, environment: name, built, newEnvironment = false } = question
   const facts = await factsFromRegistry(registry, Object.keys(built ?? {}))
+  if (!newEnvironment) needEnvironment(name, [...facts.environments.keys()])
   const production = facts.environments.get(name)
   return canIDeploy({
     service,

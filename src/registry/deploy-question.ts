@@ -1,5 +1,6 @@
 import type { Contract } from '../contracts/index.ts'
 import type { CanIDeployRequest } from './can-i-deploy.ts'
+import { needEnvironment } from './can-i-deploy-facts.ts'
 import { consumerFrom } from './contract-document.ts'
 import type { Registry } from './model.ts'
 
@@ -10,19 +11,28 @@ export interface DeployQuestion {
   readonly environment: string
   /** Contract id → its version that the build was made against. Default: what a record of this version says. */
   readonly contracts?: Readonly<Record<string, string>>
+  /** True: the environment may be unknown, and nothing runs there then. Default false. */
+  readonly newEnvironment?: boolean
 }
 
-/** The question with all that the registry knows of it, as `canIDeploy` takes it. */
+/** The question with all that the registry knows of it, as `canIDeploy` takes it. @throws ENVIRONMENT_NOT_FOUND */
 export async function deployRequest(
   registry: Registry,
   question: DeployQuestion,
 ): Promise<CanIDeployRequest> {
   const { service, version, environment: name, contracts: built } = question
-  const [deployments, environment, pushed] = await Promise.all([
+  const [deployments, environments, pushed] = await Promise.all([
     registry.deployments(),
-    registry.environment(name),
+    registry.environments(),
     registry.consumers(),
   ])
+  const environment = environments.find((each) => each.name === name)
+  if (question.newEnvironment !== true) {
+    needEnvironment(
+      name,
+      environments.map((each) => each.name),
+    )
+  }
   const running = deployments.flatMap(({ contracts }) => Object.keys(contracts))
   const contracts: Contract[] = []
   for (const id of new Set([...Object.keys(built ?? {}), ...running])) {

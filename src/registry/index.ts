@@ -13,6 +13,7 @@ export {
   concerned,
   environmentsOf,
   factsFromRegistry,
+  needEnvironment,
   registered,
 } from './can-i-deploy-facts.ts'
 export type { Change, ContractFacts, MessageSummary } from './changes.ts'

@@ -107,7 +107,13 @@ function registerDead(app: FastifyInstance, state: ServerState): void {
         return { id: params.id, done }
       },
     )
-  act('replay', 'replayed', (bus, id) => bus.dead.replay(id))
+  act('replay', 'replayed', async (bus, id) => {
+    const letter = state.replays.length === 0 ? undefined : await bus.dead.get(id)
+    for (const replay of letter ? state.replays : []) {
+      if (letter && (await replay(letter))) return true
+    }
+    return bus.dead.replay(id)
+  })
   act('discard', 'discarded', (bus, id) => bus.dead.discard(id))
 }
 

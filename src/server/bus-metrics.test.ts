@@ -6,6 +6,7 @@ import { TreatyError } from '../core/errors.ts'
 import { type Bus, type OutboxDesk, openBus } from '../messaging/index.ts'
 import { fakeClock } from '../testing/index.ts'
 import { busMetrics } from './bus-metrics.ts'
+import { ledgerMetrics } from './metrics.ts'
 import { exposition } from './prometheus.ts'
 
 const contract = defineContract({
@@ -53,6 +54,24 @@ describe('busMetrics', () => {
     expect(lines).toContain('treaty_group_sla_seconds{group="shop.orders.billing"} 30')
     expect(lines).toContain('treaty_group_sla_seconds{group="shop.orders.shipping"} 5')
     expect(lines.filter((line) => line.startsWith('treaty_outbox'))).toEqual([])
+  })
+
+  it('name messages that say no type, which were counted under an empty label that nobody sees', () => {
+    const row = {
+      published: 2,
+      deliveries: 2,
+      handled: 0,
+      skipped: 0,
+      retried: 0,
+      dead: 2,
+      expired: 0,
+      waiting: 0,
+    }
+    const rows = [{ event: '', consumer: 'billing', ...row }]
+    const text = exposition(ledgerMetrics({ ...row, byEvent: { '': row }, rows }))
+
+    expect(text).toContain('treaty_messages_published_total{event="(no type)"} 2')
+    expect(text).toContain('treaty_deliveries_dead_total{event="(no type)",consumer="billing"} 2')
   })
 
   it('say that the broker is away instead of failing with it', async () => {

@@ -12,10 +12,17 @@ const counters = [
   ['expired', 'Deliveries whose time to live passed first.'],
 ] as const
 
+/**
+ * Stands for the event of messages that say no type, as other programs write them: Prometheus takes an empty label for one that
+ * is not there, and then nobody sees them.
+ */
+const untyped = '(no type)'
+const eventLabel = (event: string) => (event === '' ? untyped : event)
+
 /** What the store knows: counters by event and consumer. They live in the store, so they survive restarts. */
 export function ledgerMetrics(stats: BusStats): Metric[] {
   const published: Sample[] = Object.entries(stats.byEvent).map(([event, row]) => ({
-    labels: { event },
+    labels: { event: eventLabel(event) },
     value: row.published,
   }))
   const consumed = stats.rows.filter((row) => row.deliveries > 0)
@@ -45,7 +52,7 @@ export function ledgerMetrics(stats: BusStats): Metric[] {
 
 /** The empty consumer stands for what was refused before any consumer. */
 function rowLabels(row: CountRow): Record<string, string> {
-  return { event: row.event, consumer: row.consumer ?? '' }
+  return { event: eventLabel(row.event), consumer: row.consumer ?? '' }
 }
 
 /** What waits where, by durable group. */

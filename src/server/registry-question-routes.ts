@@ -44,6 +44,7 @@ export function registerQuestions(app: FastifyInstance, state: ServerState): voi
             version: nameForm,
             environment: nameForm,
             contracts: contractVersionsForm,
+            newEnvironment: { type: 'boolean' },
           },
         },
         response: { 200: registryAnswers.deployAnswer },

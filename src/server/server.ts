@@ -5,7 +5,7 @@ import { errorMessage, TreatyError } from '../core/errors.ts'
 import { createIdSource } from '../core/ids.ts'
 import type { JsonObject } from '../core/json.ts'
 import { limits } from '../core/limits.ts'
-import type { Bus } from '../messaging/index.ts'
+import type { Bus, DeadLetter } from '../messaging/index.ts'
 import { openRegistry, openSubjects, type Registry } from '../registry/index.ts'
 import type { Store } from '../store/index.ts'
 import { registerApi } from './api-routes.ts'
@@ -70,6 +70,8 @@ export interface Server {
   attachStore(store: Store): Registry
   /** From now on `/metrics` shows these too. */
   addMetrics(read: () => Promise<readonly Metric[]>): void
+  /** From now on whoever made the message of a dead letter is asked first to replay it; undefined leaves that to the bus. */
+  addReplay(replay: (letter: DeadLetter) => Promise<true | undefined>): void
   /** From now on it is not ready. */
   detach(): void
   /** Answers what has begun, then frees the port. Safe to call twice. */
@@ -151,6 +153,9 @@ export function createServer(options: ServerOptions): Server {
     addMetrics(read) {
       state.metricSources.push(read)
     },
+    addReplay(replay) {
+      state.replays.push(replay)
+    },
     detach() {
       state.bus = undefined
     },
@@ -173,6 +178,7 @@ function createState(options: ServerOptions, clock: Clock): ServerState {
     version: options.version ?? '0.0.0',
     process: createProcessMetrics(clock, options.version ?? '0.0.0'),
     requests: createHistogram(durationBounds),
+    replays: [],
     metricSources: [],
   }
 }

@@ -1,7 +1,7 @@
 import type { Contract } from '../contracts/index.ts'
 import type { Clock } from '../core/clock.ts'
 import { TreatyError } from '../core/errors.ts'
-import type { Bus } from '../messaging/index.ts'
+import type { Bus, DeadLetter } from '../messaging/index.ts'
 import type { Registry, Subjects } from '../registry/index.ts'
 import type { Store } from '../store/index.ts'
 import type { ProcessMetrics } from './metrics.ts'
@@ -22,6 +22,8 @@ export interface ServerState {
   readonly version: string
   readonly process: ProcessMetrics
   readonly requests: Histogram
+  /** Asked before the bus replays a dead letter; see `Server.addReplay`. */
+  readonly replays: ((letter: DeadLetter) => Promise<true | undefined>)[]
   /** Metrics of what runs beside the API. */
   readonly metricSources: (() => Promise<readonly Metric[]>)[]
 }

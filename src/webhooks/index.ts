@@ -6,7 +6,12 @@ export {
   webhookContractMistakes,
   webhookMistakes,
 } from './config/check-config.ts'
-export { type OpenWebhooksOptions, openWebhooks, type Webhooks } from './config/open-webhooks.ts'
+export {
+  type OpenWebhooksOptions,
+  openReceiver,
+  openWebhooks,
+  type Webhooks,
+} from './config/open-webhooks.ts'
 export type {
   EndpointConfig,
   SenderConfig,

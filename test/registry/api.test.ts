@@ -231,5 +231,12 @@ describe('questions', () => {
       expect.objectContaining({ counterpart: 'billing', counterpartVersion: '1', blocks: true }),
     )
     expect(unknown.body).toMatchObject({ ok: false, verdict: 'unknown' })
+
+    const typo = { ...run('order-service', '2.1.0'), environment: 'prd' }
+    const nowhere = await served.call('POST', '/api/can-i-deploy', typo)
+    expect(nowhere.status).toBe(404)
+    expect(nowhere.body).toMatchObject({ code: 'ENVIRONMENT_NOT_FOUND' })
+    const first = { ...typo, newEnvironment: true }
+    expect((await served.call('POST', '/api/can-i-deploy', first)).body.ok).toBe(true)
   })
 })

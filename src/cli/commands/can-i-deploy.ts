@@ -12,7 +12,7 @@ import type { Style } from '../style.ts'
 type Arguments = ArgumentsOf<CommandTable['can-i-deploy']>
 type Data = Omit<DeployAnswer, 'findings'>
 
-/** Says whether a version of a service may go into an environment. */
+/** Says whether a version of a service may go into an environment. @throws ENVIRONMENT_NOT_FOUND */
 export const canIDeployCommand: Command<CommandTable['can-i-deploy'], Data> = {
   async run(args, context) {
     const { service, version, to } = args
@@ -23,7 +23,8 @@ export const canIDeployCommand: Command<CommandTable['can-i-deploy'], Data> = {
     }
     const own = await ownContracts(context, service)
     const facts = await factsFor(args, context, own)
-    const { canIDeploy } = await import('../../registry/index.ts')
+    const { canIDeploy, needEnvironment } = await import('../../registry/index.ts')
+    if (args.newEnvironment !== true) needEnvironment(to, [...facts.environments.keys()])
     const isRecorded = facts.deployments.some(
       (each) => each.service === service && each.version === version,
     )

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
+import { eventText } from '../event-text.ts'
 import { plural } from '../finding-text.ts'
 import { withBus } from '../project.ts'
 import { renderTable } from '../table.ts'
@@ -47,7 +48,7 @@ export const deadList: Command<CommandTable['dead list'], Data> = {
         if (data.items.length === 0) return 'no dead letters'
         const rows = data.items.map((item) => [
           item.id,
-          item.event,
+          eventText(item.event),
           item.consumer ?? '(ingest)',
           item.reason,
           String(item.attempts),

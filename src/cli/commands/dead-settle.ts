@@ -2,6 +2,7 @@ import type { Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { deadLetterNotFound, findDeadLetter } from '../dead-letter.ts'
 import { withBus } from '../project.ts'
+import { replayOfWebhook } from '../replay-webhook.ts'
 
 interface Data {
   readonly id: string
@@ -27,7 +28,10 @@ async function settle(
 ) {
   const data = await withBus(context, async (bus): Promise<Data> => {
     const letter = await findDeadLetter(bus, id, consumer)
-    const isDone = action === 'replayed' ? await bus.dead.replay(id) : await bus.dead.discard(id)
+    const isDone =
+      action === 'discarded'
+        ? await bus.dead.discard(id)
+        : ((await replayOfWebhook(context, bus, letter)) ?? (await bus.dead.replay(id)))
     // Somebody else was faster.
     if (!isDone) throw deadLetterNotFound(id)
     const { messageId, event, consumer: owner } = letter

@@ -2,6 +2,7 @@ import type { DeadLetter } from '../../messaging/index.ts'
 import type { Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { findDeadLetter } from '../dead-letter.ts'
+import { eventText } from '../event-text.ts'
 import { renderFindings } from '../finding-text.ts'
 import { withBus } from '../project.ts'
 import type { Style } from '../style.ts'
@@ -45,7 +46,7 @@ function bytesText({ encoding, content }: Data['body']): string {
 function detailText(letter: Data, style: Style): string {
   const facts: readonly (readonly [string, string | null])[] = [
     ['message', letter.messageId],
-    ['event', letter.event],
+    ['event', eventText(letter.event)],
     ['consumer', letter.consumer ?? 'none: refused at ingest'],
     ['reason', letter.message === null ? letter.reason : `${letter.reason}: ${letter.message}`],
     ['attempts', String(letter.attempts)],

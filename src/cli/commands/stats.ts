@@ -1,6 +1,7 @@
 import type { BusStats, EventCounts } from '../../messaging/index.ts'
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
+import { eventText } from '../event-text.ts'
 import { withBus } from '../project.ts'
 import type { Style } from '../style.ts'
 import { renderTable } from '../table.ts'
@@ -34,7 +35,7 @@ export const stats: Command<CommandTable['stats'], Data> = {
 function ledgerText(data: Data, style: Style): string {
   const numbers = (row: EventCounts) => columns.map((column) => String(row[column]))
   const rows = Object.entries(data.byEvent).flatMap(([event, row]) => [
-    [event, ...numbers(row)],
+    [eventText(event), ...numbers(row)],
     ...data.rows
       .filter((one) => one.event === event && one.consumer !== null)
       // What is published is published once, for all of them.

@@ -1,6 +1,7 @@
 import { formatDuration } from '../../core/duration.ts'
 import { valueAt } from '../../core/json.ts'
 import type { BusStats, DeadLetterSummary, SettledEvent } from '../../messaging/index.ts'
+import { eventText } from '../event-text.ts'
 import type { Style } from '../style.ts'
 import { renderTable } from '../table.ts'
 import type { ServiceEvent } from './supervisor.ts'
@@ -105,7 +106,7 @@ export function ledgerTable(stats: BusStats, style: Style, before?: LedgerBefore
     return !known || columns.some((column) => known[column] !== row[column])
   })
   const rows = [...moved, ['together', stats] as const].map(([event, row]) => [
-    event,
+    eventText(event),
     ...shown.map((column) => String(row[column])),
   ])
   const widths = shown.map((column, at) =>

@@ -157,6 +157,7 @@ export async function openDoor(
     ...(hasSender ? { sender } : {}),
   })
   server.addMetrics(() => metrics.read({ sender: current?.sender }))
+  server.addReplay((letter) => receiver.replay(letter))
   return {
     attach(webhooks) {
       current = webhooks
@@ -206,6 +207,10 @@ class SwitchedReceiver implements Receiver {
 
   stats() {
     return this.current?.stats() ?? {}
+  }
+
+  async replay(...[letter]: Parameters<Receiver['replay']>): Promise<true | undefined> {
+    return this.current?.replay(letter)
   }
 
   limitsOf(source: string) {

@@ -33,7 +33,7 @@ export const registryCodes = {
     status: 404,
     retryable: false,
     meaning: 'The registry knows no environment of this name.',
-    fix: 'List them with GET /api/environments; a deployment into a new one creates it.',
+    fix: 'List them with GET /api/environments; a deployment into a new one creates it. can-i-deploy takes --new-environment before the first.',
   },
   DEPLOYMENT_NOT_FOUND: {
     exitCode: 4,

@@ -16,7 +16,7 @@ export const webhookCodes = {
     retryable: false,
     meaning:
       'No event could be made of a verified webhook: the function that chooses or maps it threw. The bytes are kept.',
-    fix: 'Read the dead letter, mend the mapping, and have the provider send it again.',
+    fix: 'Read the dead letter, mend the mapping, and replay it: it is mapped again.',
   },
   WEBHOOK_ENDPOINT_NOT_FOUND: {
     exitCode: 4,

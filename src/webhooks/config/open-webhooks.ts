@@ -16,13 +16,18 @@ import { configurationManager, readEndpoint, readSender } from './read-sender.ts
 import { readSource, type SourceSurroundings } from './read-source.ts'
 import type { WebhooksConfig } from './webhooks-config.ts'
 
+/** What {@link openWebhooks} runs on. */
 export interface OpenWebhooksOptions extends Omit<SourceSurroundings, 'isEvent'> {
   readonly bus: Bus
+  /** Claims, endpoints, deliveries and the bytes of providers are kept here; it stays the caller's to close. */
   readonly store: Store
+  /** Told what became of each request that came in. */
   readonly onReceiver?: (event: ReceiverEvent) => void
+  /** Told what becomes of endpoints and of deliveries that go out. */
   readonly onSender?: (event: SenderEvent) => void
   /** After each message that went from the bus to the sender. */
   readonly onSettled?: (event: SettledEvent) => void
+  /** Default: the system's. */
   readonly clock?: Clock
 }
 
@@ -67,7 +72,12 @@ export async function openWebhooks(
   }
 }
 
-async function openReceiver(
+/**
+ * Opens the sources alone; undefined where none is configured. For `openWebhooks`, and for whoever only replays what was quarantined.
+ *
+ * @throws OPTION_INVALID · UNKNOWN_EVENT · what loading a module throws
+ */
+export async function openReceiver(
   { sources = {} }: WebhooksConfig,
   options: OpenWebhooksOptions,
 ): Promise<Receiver | undefined> {

@@ -365,6 +365,53 @@ describe('an invalid payload', () => {
     }
   })
 
+  it('is mapped by the mapping of today when it is replayed, under the same id', async () => {
+    for (const envelope of ['none', 'treaty'] as const) {
+      let field = 'total'
+      const map: NonNullable<SourceOptions['map']> = ({ json }) => {
+        const found = (json as Record<string, unknown>)[field]
+        if (found === undefined) throw new Error(`no ${field}`)
+        return { amount: found }
+      }
+      const { bus, receiver } = await world({ map }, { envelope })
+      await receiver.receive('psp', request('{"sum":7,"word":"x"}', { id: 'a%b' }))
+      const [{ id, messageId } = { id: '', messageId: '' }] = (await bus.dead.list()).items
+      const replayed = async () => {
+        const letter = await bus.dead.get(id)
+        return letter && receiver.replay(letter)
+      }
+
+      await expect(replayed()).rejects.toMatchObject({ code: 'WEBHOOK_UNMAPPED' })
+      field = 'word'
+      await expect(replayed()).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH' })
+      expect(await bus.dead.count()).toBe(1)
+
+      field = 'sum'
+      expect(await replayed()).toBe(true)
+      expect(await bus.dead.count()).toBe(0)
+      expect(await published(bus)).toMatchObject([
+        { record: { id: messageId }, message: { data: { amount: 7 } } },
+      ])
+    }
+  })
+
+  it('is mapped again where the mapping worked and the schema refused', async () => {
+    let isCorrected = false
+    const map: NonNullable<SourceOptions['map']> = ({ json }) => {
+      const { sum } = json as { sum: string }
+      return { amount: isCorrected ? Number(sum) : sum }
+    }
+    const { bus, receiver } = await world({ map }, { envelope: 'treaty' })
+    await receiver.receive('psp', request('{"sum":"7"}'))
+    isCorrected = true
+    const [item] = (await bus.dead.list()).items
+    const letter = await bus.dead.get(item?.id ?? '')
+
+    expect(letter && (await receiver.replay(letter))).toBe(true)
+    expect(await published(bus)).toMatchObject([{ message: { data: { amount: 7 } } }])
+    expect(await bus.dead.count()).toBe(0)
+  })
+
   it('keeps its own bytes where the mapping throws', async () => {
     const { bus, receiver } = await world({
       map: () => {

@@ -1,7 +1,7 @@
 import { type Clock, delay, systemClock } from '../../core/clock.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { Json } from '../../core/json.ts'
-import type { Bus } from '../../messaging/index.ts'
+import type { Bus, DeadLetter } from '../../messaging/index.ts'
 import type { ClaimResult, Store } from '../../store/index.ts'
 import { createRate, type Rate } from '../rate.ts'
 import { verify } from '../verify.ts'
@@ -18,6 +18,7 @@ import { createKeptAnswers, type KeptAnswers } from './kept-answers.ts'
 import { purgeReceived } from './received-bytes.ts'
 import { createReceiverCounts, type ReceiverEvent, type ReceiverStats } from './receiver-events.ts'
 import { createRecent, type Recent } from './recent.ts'
+import { replayQuarantined } from './replaying.ts'
 import { claimKey, fieldText, isTypeTaken, jsonOf, publicUrl, unsignedId } from './request-facts.ts'
 import { type Source, type SourceOptions, sourceOf } from './source.ts'
 import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'
@@ -45,6 +46,13 @@ export interface Receiver {
   /** The limits under which a server reads the body for a source; undefined for an unknown one. */
   limitsOf(source: string): { readonly bytesMax: number; readonly timeMs: number } | undefined
   readonly clock: Clock
+  /**
+   * Maps a quarantined delivery again, as its source says now, and publishes it under the same id; the dead letter goes. Undefined: it is
+   * no delivery of these sources, or the provider's bytes are not kept; nothing was done.
+   *
+   * @throws SCHEMA_MISMATCH · WEBHOOK_UNMAPPED with the findings; the letter stays
+   */
+  replay(letter: DeadLetter): Promise<true | undefined>
 }
 
 /** Seconds after which a sender may try again when the store could not take a delivery. */
@@ -118,6 +126,14 @@ class StoringReceiver implements Receiver {
   limitsOf(name: string) {
     const bounds = this.#sources.get(name)?.bounds
     return bounds && { bytesMax: bounds.bodyBytes, timeMs: bounds.bodyMs }
+  }
+
+  async replay(letter: DeadLetter): Promise<true | undefined> {
+    const { bus, store } = this.#options
+    const publisher = this.#publisher
+    if (!bus || !publisher) return undefined
+    const sourceOf = (name: string) => this.#sources.get(name)
+    return replayQuarantined(letter, { bus, store, publisher, sourceOf })
   }
 
   async receive(name: string, request: InboundRequest): Promise<InboundAnswer> {

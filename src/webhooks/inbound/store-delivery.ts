@@ -23,10 +23,18 @@ export type Stored =
   | { readonly outcome: 'refused'; readonly findings: readonly Finding[] }
   | { readonly outcome: 'ignored' }
 
+/** Turns deliveries into what the bus keeps. */
 export interface Publisher {
   /** Resolves once the bus has it durably, as an event or as a dead letter. @throws what the bus throws of itself */
   store(source: Source, delivery: InboundDelivery): Promise<Stored>
+  /** The same for a delivery that is kept already: what still makes no valid event is `refused`, and nothing is written. */
+  again(source: Source, delivery: InboundDelivery): Promise<Stored>
 }
+
+/** Header of a dead letter: the source whose delivery it was, where the provider's own bytes are kept with it or beside it. */
+export const sourceHeader = 'treaty-webhook-source'
+/** Header of a message and of its dead letters: the provider's id of the delivery, percent-encoded where it is not ASCII. */
+export const idHeader = 'treaty-webhook-id'
 
 /** Turns deliveries into events of contracts. */
 export function createPublisher(bus: Bus, store: Store, clock: Clock): Publisher {
@@ -67,14 +75,27 @@ class EventPublisher implements Publisher {
     return this.#ingest(incoming, event, made)
   }
 
+  async again(source: Source, delivery: InboundDelivery): Promise<Stored> {
+    const event = chosenEvent(source, delivery)
+    if (event === undefined) return { outcome: 'ignored' }
+    if (typeof event !== 'string') return { outcome: 'refused', findings: event.findings }
+    const incoming = { source, delivery }
+    const made = this.#make(incoming, event)
+    const findings = this.#refusal(incoming, event, made)
+    if ('findings' in made || findings.length > 0) return { outcome: 'refused', findings }
+    return this.#ingest(incoming, event, made)
+  }
+
   async #ingest({ source, delivery }: Incoming, event: string, made: Bytes): Promise<Stored> {
     const id = messageIdOf(delivery)
     // Where the bus gets bytes of ours, those of the provider are kept beside them, before anybody is answered.
-    const keeps = made.bytes !== delivery.rawBody && source.keepBytes !== false
+    const isMade = made.bytes !== delivery.rawBody
+    const keeps = isMade && source.keepBytes !== false
     const headers = {
       ...delivery.headers,
       ...made.headers,
-      'treaty-webhook-id': headerText(delivery.id),
+      [idHeader]: headerText(delivery.id),
+      ...(keeps || !isMade ? { [sourceHeader]: source.name } : {}),
       ...(keeps ? { [receivedHeader]: receivedPlace(delivery, id) } : {}),
     }
     const options = { source: source.as ?? source.name, headers, id }
@@ -170,7 +191,12 @@ class EventPublisher implements Publisher {
       failedAt: at,
       address: channel?.address ?? '',
       body: delivery.rawBody,
-      headers: { ...delivery.headers, 'treaty-source': source.as ?? source.name },
+      headers: {
+        ...delivery.headers,
+        'treaty-source': source.as ?? source.name,
+        [sourceHeader]: source.name,
+        [idHeader]: headerText(delivery.id),
+      },
       contentType: delivery.headers['content-type'] ?? 'application/octet-stream',
     })
     return { outcome: 'quarantined', deadLetter, findings }
@@ -202,7 +228,7 @@ function parsedBytes(bytes: Uint8Array) {
 }
 
 function headerText(id: string): string {
-  return /^[\x20-\x7e]*$/.test(id) ? id : encodeURIComponent(id)
+  return /^[\x20-\x24\x26-\x7e]*$/.test(id) ? id : encodeURIComponent(id)
 }
 
 function chosenEvent(
