@@ -26,7 +26,7 @@ export async function adopt(
     const fields = adoptedFields(read)
     const hash =
       record.key === undefined ? Math.floor(session.random() * 2 ** 32) : hashOf(record.key)
-    args.push(id, hash, record.key === undefined ? '0' : '1', '0', '', '', record.type)
+    args.push(id, hash, record.key === undefined ? '0' : '1', record.type)
     args.push(fields.length / 2, ...fields)
   }
   await session.link.run(adoptScript, session.names.base(address), args)

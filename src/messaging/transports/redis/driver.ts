@@ -2,7 +2,7 @@ import type * as IoRedis from 'ioredis'
 import { TreatyError } from '../../../core/errors.ts'
 
 /** The part of `ioredis` that we use; a peer that only those install who use Redis or Valkey. */
-export type RedisDriver = Pick<typeof IoRedis, 'Redis'>
+export type RedisDriver = Pick<typeof IoRedis, 'Redis' | 'Command'>
 
 /**
  * Loads the driver, which nobody without Redis needs.

@@ -4,6 +4,7 @@ import type { TreatyError } from '../../../core/errors.ts'
 import type { Random } from '../../../core/random.ts'
 import type { RedisDriver } from './driver.ts'
 import { asBrokerError, isReplyError } from './failures.ts'
+import { encodeCommand } from './resp.ts'
 import type { Script } from './script.ts'
 import { allScripts } from './scripts.ts'
 import { explainSilence } from './tls-probe.ts'
@@ -196,23 +197,27 @@ class RedisLink implements Link {
   async call(command: string, ...args: readonly Argument[]): Promise<Reply> {
     const client = this.#client
     if (client === undefined || !this.#isReady) throw this.#unreachable()
-    try {
-      return (await client.callBuffer(command, ...(args as Argument[]))) as Reply
-    } catch (error) {
-      if (isReplyError(error)) throw error
-      throw new LostAnswer('the connection ended before the server answered', { cause: error })
-    }
+    return answerOf(client.callBuffer(command, ...(args as Argument[])))
+  }
+
+  /** The same for a command of any size, as bytes that are made at once. */
+  #send(parts: readonly Argument[]): Promise<Reply> {
+    const client = this.#client
+    if (client === undefined || !this.#isReady) throw this.#unreachable()
+    const command = new this.#options.driver.Command(String(parts[0]))
+    command.toWritable = () => encodeCommand(parts)
+    return answerOf(client.sendCommand(command))
   }
 
   async run(script: Script, base: string, args: readonly Argument[]): Promise<Reply> {
     try {
-      return await this.call('EVALSHA', script.sha, 1, base, ...args)
+      return await this.#send(['EVALSHA', script.sha, 1, base, ...args])
     } catch (error) {
       if (!isReplyError(error)) throw error
       // Somebody has emptied the server's memory of scripts: nothing was done yet.
       if (!/^NOSCRIPT/.test((error as Error).message))
         throw asBrokerError(error, this.#options.place.name)
-      return this.call('EVAL', script.text, 1, base, ...args)
+      return this.#send(['EVAL', script.text, 1, base, ...args])
     }
   }
 
@@ -235,5 +240,15 @@ class RedisLink implements Link {
     if (this.#timer !== undefined) clock.clearTimeout(this.#timer)
     this.#client?.disconnect()
     for (const resume of this.#waiting.splice(0)) resume()
+  }
+}
+
+/** @throws LostAnswer · what the server answers */
+async function answerOf(asked: unknown): Promise<Reply> {
+  try {
+    return (await asked) as Reply
+  } catch (error) {
+    if (isReplyError(error)) throw error
+    throw new LostAnswer('the connection ended before the server answered', { cause: error })
   }
 }

@@ -25,9 +25,10 @@ end
 `
 
 /**
- * ARGV: number of records, then for each: id, hash, 1 if it has a key, 1 if it is urgent, window of its id in ms or '', time before which it
- * stays back or '', type, number of fields, and the fields. Answers a place for each; `=` before the place of a duplicate; nothing
- * at all where there is no such channel.
+ * ARGV: number of records, then for each: hash × 4, plus 2 if it has a key, plus 1 if it is urgent; type; more; its fields. Mostly `more` is '' and
+ * there are two fields, of which only the values come: head and body. Else it is `fields|window|due|id`: how many fields come with
+ * their names, milliseconds for which its id is known or '', time before which it stays back or '', and the id. Answers a place
+ * for each; `=` before the place of a duplicate; nothing at all where there is no such channel.
  */
 export const publishScript = scriptOf(
   'refused',
@@ -35,32 +36,46 @@ export const publishScript = scriptOf(
   placeLua,
   `
 if not ordering then return {} end
-local is_kept, now = keeps(), now_ms()
-local at, places, types, touched = 2, {}, {}, {}
-for record = 1, tonumber(ARGV[1]) do
-  local id, hash, keyed, level, window, due, type = unpack(ARGV, at, at + 6)
-  local first = at + 8
-  local last = first + 2 * tonumber(ARGV[at + 7]) - 1
+local is_kept = keeps()
+local at, places, types, touched, streams = 2, {}, {}, {}, {}
+local function put(lane, ...)
+  local stream = streams[lane]
+  if not stream then
+    stream = base .. ':s' .. lane
+    streams[lane] = stream
+    touched[lane] = true
+  end
+  return redis.call('XADD', stream, '*', ...) .. '.' .. lane
+end
+local function put_with(lane, more, first)
+  local amount, window, due, id = string.match(more, '^(%d+)|(%d*)|(%d*)|(.*)$')
+  local last = first + 2 * amount - 1
   local seen = base .. ':id:' .. id
   local known = window ~= '' and redis.call('GET', seen)
-  if known then
-    places[record] = '=' .. known
-  else
-    local place = '0-0'
-    if is_kept then
-      local lane = lane_of(tonumber(hash), keyed == '1', level == '1')
-      if due ~= '' and tonumber(due) > now then
-        place = delay_until(due, lane, { unpack(ARGV, first, last) })
-      else
-        place = redis.call('XADD', base .. ':s' .. lane, '*', unpack(ARGV, first, last)) .. '.' .. lane
-        touched[lane] = true
-      end
-    end
-    types[type] = (types[type] or 0) + 1
-    if window ~= '' then redis.call('SET', seen, place, 'PX', window) end
-    places[record] = place
+  if known then return last, '=' .. known end
+  local place = '0-0'
+  if is_kept and due ~= '' and tonumber(due) > now_ms() then
+    place = delay_until(due, lane, { unpack(ARGV, first, last) })
+  elseif is_kept then
+    place = put(lane, unpack(ARGV, first, last))
   end
-  at = last + 1
+  if window ~= '' then redis.call('SET', seen, place, 'PX', window) end
+  return last, place, true
+end
+for record = 1, tonumber(ARGV[1]) do
+  local code, type, more = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+  local lane = lane_of(math.floor(code / 4), code % 4 >= 2, code % 2 == 1)
+  local place, is_new = '0-0', true
+  if more == '' then
+    if is_kept then place = put(lane, 'treaty', ARGV[at + 3], 'body', ARGV[at + 4]) end
+    at = at + 5
+  else
+    local last
+    last, place, is_new = put_with(lane, more, at + 3)
+    at = last + 1
+  end
+  if is_new then types[type] = (types[type] or 0) + 1 end
+  places[record] = place
 end
 for type, amount in pairs(types) do count('published', type, '', amount) end
 ring_idle(touched)
@@ -70,7 +85,7 @@ return places
 
 /**
  * Takes messages that other programs wrote: from their stream at the channel's address, or straight from a lane. ARGV: the stream, the
- * group that read them there, then as {@link publishScript} with the entry instead of an id, and no window. Each
+ * group that read them there, how many, then for each: entry, hash, 1 if it has a key, type, number of fields, and the fields. Each
  * goes into its lane once, whoever else tries.
  */
 export const adoptScript = scriptOf(
@@ -80,27 +95,23 @@ export const adoptScript = scriptOf(
   `
 if not ordering then return 0 end
 local stream, group = ARGV[1], ARGV[2]
-local is_kept, now = keeps(), now_ms()
+local is_kept = keeps()
 local is_alone = #redis.call('XINFO', 'GROUPS', stream) <= 1
 local is_lane = string.sub(stream, 1, #base + 2) == base .. ':s'
 local at, types, touched, taken = 4, {}, {}, 0
 for record = 1, tonumber(ARGV[3]) do
-  local entry, hash, keyed, level, _, due, type = unpack(ARGV, at, at + 6)
-  local first = at + 8
-  local last = first + 2 * tonumber(ARGV[at + 7]) - 1
+  local entry, hash, keyed, type = unpack(ARGV, at, at + 3)
+  local first = at + 5
+  local last = first + 2 * tonumber(ARGV[at + 4]) - 1
   local mine = redis.call('XACK', stream, group, entry) == 1
   if is_lane then mine = redis.call('XDEL', stream, entry) == 1 end
   if mine then
     taken = taken + 1
     if not is_lane and is_alone then redis.call('XDEL', stream, entry) end
     if is_kept then
-      local lane = lane_of(tonumber(hash), keyed == '1', level == '1')
-      if due ~= '' and tonumber(due) > now then
-        delay_until(due, lane, { unpack(ARGV, first, last) })
-      else
-        redis.call('XADD', base .. ':s' .. lane, '*', unpack(ARGV, first, last))
-        touched[lane] = true
-      end
+      local lane = lane_of(tonumber(hash), keyed == '1', false)
+      redis.call('XADD', base .. ':s' .. lane, '*', unpack(ARGV, first, last))
+      touched[lane] = true
     end
     types[type] = (types[type] or 0) + 1
   end

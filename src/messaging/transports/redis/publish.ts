@@ -115,20 +115,19 @@ async function sendBatch(session: Session, { address, batch, nextTurn }: Sending
   }
 }
 
+/** See {@link publishScript}. */
 function pushRecord(args: Argument[], record: OutgoingRecord, nextTurn: () => number): void {
   const { id, key, type, priority = 1, dedupWindowMs = 0, deliverAt } = record
   const fields = fieldsOf(record)
-  args.push(
-    id,
-    key === undefined ? nextTurn() : hashOf(key),
-    key === undefined ? '0' : '1',
-    priority >= urgentFrom ? '1' : '0',
-    dedupWindowMs >= 1 ? Math.ceil(dedupWindowMs) : '',
-    deliverAt === undefined ? '' : Math.ceil(deliverAt),
-    type,
-    fields.length / 2,
-    ...fields,
-  )
+  const hash = key === undefined ? nextTurn() : hashOf(key)
+  args.push(hash * 4 + (key === undefined ? 0 : 2) + (priority >= urgentFrom ? 1 : 0), type)
+  if (fields.length === 4 && dedupWindowMs < 1 && deliverAt === undefined) {
+    args.push('', fields[1] as Argument, fields[3] as Argument)
+    return
+  }
+  const window = dedupWindowMs >= 1 ? Math.ceil(dedupWindowMs) : ''
+  const due = deliverAt === undefined ? '' : Math.ceil(deliverAt)
+  args.push(`${fields.length / 2}|${window}|${due}|${id}`, ...fields)
 }
 
 /** What the script takes the lane from. */

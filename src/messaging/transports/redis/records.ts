@@ -28,21 +28,28 @@ const foreignBodies = [bodyField, 'data', 'payload', 'message', 'value']
 export function refusalOf(record: OutgoingRecord, bytesMax: number): TreatyError | undefined {
   const bytes = record.body.byteLength
   if (bytes > bytesMax) return tooLarge(record, `has a body of ${bytes} bytes`, bytesMax)
-  const { length } = JSON.stringify(record.headers)
-  if (length > headersCharactersMax) {
-    return tooLarge(record, `has headers of ${length} characters`, headersCharactersMax)
+  if (hasHeaders(record)) {
+    const { length } = JSON.stringify(record.headers)
+    if (length > headersCharactersMax) {
+      return tooLarge(record, `has headers of ${length} characters`, headersCharactersMax)
+    }
+    const { length: headers } = Object.keys(record.headers)
+    if (headers > headersMax) return tooLarge(record, `has ${headers} headers`, headersMax)
   }
-  const { length: headers } = Object.keys(record.headers)
-  if (headers > headersMax) return tooLarge(record, `has ${headers} headers`, headersMax)
-  const { id, type, key = '', contentType, correlationId = '', causationId = '' } = record
-  const texts = { id, type, key, contentType, correlationId, causationId }
-  const wrong = Object.entries(texts).find(([, text]) => !text.isWellFormed())
+  const wrong = texts.find((name) => record[name]?.isWellFormed() === false)
   if (wrong === undefined) return undefined
   return new TreatyError(
     'OPTION_INVALID',
-    `the ${wrong[0]} of a message holds half of a surrogate pair, which has no bytes`,
-    { hint: 'Use well-formed text.', details: { field: wrong[0] } },
+    `the ${wrong} of a message holds half of a surrogate pair, which has no bytes`,
+    { hint: 'Use well-formed text.', details: { field: wrong } },
   )
+}
+
+const texts = ['id', 'type', 'key', 'contentType', 'correlationId', 'causationId'] as const
+
+function hasHeaders({ headers }: OutgoingRecord): boolean {
+  for (const _ in headers) return true
+  return false
 }
 
 function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyError {
@@ -58,6 +65,10 @@ function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyErro
 
 /** A record as the fields of an entry: name, value, name, value. `publishedAt`: where that is not the time of the entry. */
 export function fieldsOf(record: OutgoingRecord, publishedAt?: number): Argument[] {
+  // Most have none of the caller's own: nothing can be mistaken for something else, and no map is needed.
+  if (!hasHeaders(record)) {
+    return [mark, plainHeadOf(record, publishedAt), bodyField, bytesOf(record.body)]
+  }
   const packed: Record<string, string> = {}
   const events: string[] = []
   for (const [name, value] of Object.entries(toBrokerHeaders(record, 'ce-'))) {
@@ -68,6 +79,23 @@ export function fieldsOf(record: OutgoingRecord, publishedAt?: number): Argument
   // Other programs look for it beside the attributes of CloudEvents.
   if (events.length > 0) events.push('content-type', record.contentType)
   return [mark, JSON.stringify(packed), bodyField, bytesOf(record.body), ...events]
+}
+
+/** What {@link toBrokerHeaders} gives for a record without headers, as JSON; tested against it. */
+function plainHeadOf(record: OutgoingRecord, publishedAt: number | undefined): string {
+  const { priority, expiresAt, deliverAt } = record
+  return JSON.stringify({
+    'content-type': record.contentType,
+    'treaty-id': record.id,
+    'treaty-type': record.type,
+    'treaty-key': record.key,
+    'treaty-priority': priority === undefined ? undefined : String(priority),
+    'treaty-expires-at': expiresAt === undefined ? undefined : String(expiresAt),
+    'treaty-deliver-at': deliverAt === undefined ? undefined : String(deliverAt),
+    'treaty-correlation-id': record.correlationId,
+    'treaty-causation-id': record.causationId,
+    [ours.publishedAt]: publishedAt === undefined ? undefined : String(publishedAt),
+  })
 }
 
 export function bytesOf(body: Uint8Array): Buffer {
@@ -84,9 +112,15 @@ export interface EntryPlace {
 
 /** Sortable within the whole broker, in the order of time. */
 export function positionOf(entry: string, lane: number): string {
-  const [ms = '0', number = '0'] = entry.split('-')
-  return `${ms.padStart(15, '0')}-${number.padStart(6, '0')}.${String(lane).padStart(3, '0')}`
+  const dash = entry.indexOf('-')
+  const [ms, number] = dash < 0 ? [entry, '0'] : [entry.slice(0, dash), entry.slice(dash + 1)]
+  return `${zeros(ms, 15)}-${zeros(number, 6)}.${zeros(String(lane), 3)}`
 }
+
+function zeros(digits: string, width: number): string {
+  return digits.length < width ? manyZeros.slice(digits.length - width) + digits : digits
+}
+const manyZeros = '000000000000000'
 
 /** An entry as it was read. */
 export interface ReadEntry {
@@ -98,6 +132,8 @@ export interface ReadEntry {
 }
 
 export function readEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry {
+  const plain = plainEntry(place, fields)
+  if (plain !== undefined) return plain
   const { address, lane, entry } = place
   const own = ownParts(fields)
   const { headers, body, publishedAt, to } = own ?? foreignParts(fields)
@@ -116,6 +152,77 @@ export function readEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntr
   return { record, isForeign: own === undefined, ...(to === undefined ? {} : { to }) }
 }
 
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
+type Draft = { -readonly [Field in keyof IncomingRecord]: IncomingRecord[Field] }
+
+/** An entry of Treaty's without headers of a caller's, as most are. Undefined: it is none, and has to be looked at with more care. */
+function plainEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry | undefined {
+  if (fields.length !== 4 || !isText(fields[0], mark) || !isText(fields[2], bodyField)) return
+  const packed = parsed(fields[1] as Buffer)
+  if (packed === undefined) return
+  const { address, lane, entry } = place
+  const record: Draft = {
+    id: '',
+    type: '',
+    address,
+    position: positionOf(entry, lane),
+    publishedAt: Number(entry.slice(0, entry.indexOf('-'))),
+    body: fields[3] as Buffer,
+    headers: noHeaders,
+    contentType: 'application/json',
+  }
+  for (const name in packed) {
+    const value = packed[name]
+    if (typeof value !== 'string' || !takes(record, name, value)) return
+  }
+  // An empty type is somebody else's, whose id is perhaps in the body.
+  return record.type === '' || record.id === '' ? undefined : { record, isForeign: false }
+}
+
+/** False for what is no field of a record, or none that {@link plainHeadOf} writes. */
+function takes(record: Draft, name: string, value: string): boolean {
+  switch (name) {
+    case 'content-type':
+      record.contentType = value
+      return true
+    case 'treaty-id':
+      record.id = value
+      return true
+    case 'treaty-type':
+      record.type = value
+      return true
+    case 'treaty-key':
+      record.key = value
+      return true
+    case 'treaty-correlation-id':
+      record.correlationId = value
+      return true
+    case 'treaty-causation-id':
+      record.causationId = value
+      return true
+    default:
+      return false
+  }
+}
+
+function isText(bytes: Reply | undefined, text: string): boolean {
+  if (!Buffer.isBuffer(bytes) || bytes.length !== text.length) return false
+  for (let at = 0; at < text.length; at += 1) {
+    if (bytes[at] !== text.charCodeAt(at)) return false
+  }
+  return true
+}
+
+function parsed(bytes: Buffer): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString())
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return
+    return value as Readonly<Record<string, unknown>>
+  } catch {
+    return // No JSON: somebody else has written it.
+  }
+}
+
 interface Parts {
   readonly headers: Record<string, string>
   readonly body: Uint8Array
@@ -125,8 +232,8 @@ interface Parts {
 
 /** Undefined: Treaty has not written it. */
 function ownParts(fields: readonly Reply[]): Parts | undefined {
-  if (String(fields[0]) !== mark || String(fields[2]) !== bodyField) return undefined
-  const packed = textsOf(String(fields[1]))
+  if (!isText(fields[0], mark) || !isText(fields[2], bodyField)) return undefined
+  const packed = textsOf(fields[1] as Buffer)
   if (packed === undefined) return undefined
   const { [ours.publishedAt]: publishedAt, [ours.to]: to, ...rest } = packed
   const headers: Record<string, string> = {}
@@ -146,15 +253,11 @@ function ownParts(fields: readonly Reply[]): Parts | undefined {
 }
 
 /** Undefined for what is no object of texts: somebody else has written it. */
-function textsOf(json: string): Record<string, string> | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-    const isText = Object.values(value).every((each) => typeof each === 'string')
-    return isText ? (value as Record<string, string>) : undefined
-  } catch {
-    return undefined
-  }
+function textsOf(json: Buffer): Record<string, string> | undefined {
+  const value = parsed(json)
+  if (value === undefined) return undefined
+  const areTexts = Object.values(value).every((each) => typeof each === 'string')
+  return areTexts ? (value as Record<string, string>) : undefined
 }
 
 /** An outsider's content is where outsiders put it; what is beside it are headers. */
