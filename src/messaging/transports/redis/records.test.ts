@@ -41,6 +41,40 @@ describe('an entry that Treaty wrote', () => {
     )
   })
 
+  it('gives back every field of a record, with headers and without', () => {
+    const text = fc.string({ unit: 'grapheme' })
+    const time = fc.integer({ min: 1, max: 9_000_000_000_000 })
+    const optional = {
+      key: text,
+      priority: fc.integer({ min: 0, max: 3 }),
+      expiresAt: time,
+      deliverAt: time,
+      correlationId: text,
+      causationId: text,
+    }
+    const record = fc.record(
+      {
+        id: text,
+        type: fc.string({ minLength: 1 }),
+        contentType: fc.constantFrom('application/json', 'text/plain', ''),
+        headers: fc.constantFrom({}, { 'x-a': 'b' }, { 'treaty-id': 'x', 'content-type': 'y' }),
+        ...optional,
+      },
+      { requiredKeys: ['id', 'type', 'contentType', 'headers'] },
+    )
+    fc.assert(
+      fc.property(record, (over) => {
+        const { record: read } = readEntry(place, asRead(fieldsOf(recordOf(over))))
+        expect({ ...read, headers: { ...read.headers } }).toEqual({
+          ...recordOf(over),
+          body: Buffer.from(read.body),
+          position: positionOf(place.entry, place.lane),
+          publishedAt: 1_700_000_000_000,
+        })
+      }),
+    )
+  })
+
   it('was published when it was first written, also when it was moved later', () => {
     const fields = asRead(fieldsOf(recordOf(), 1_600_000_000_000))
     expect(readEntry(place, fields).record.publishedAt).toBe(1_600_000_000_000)

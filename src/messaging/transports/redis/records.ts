@@ -21,6 +21,8 @@ const ours = {
   /** Epoch milliseconds at which it was published, where the entry itself is younger. */
   publishedAt: ':published-at',
 } as const
+/** What the content is where nothing is said. */
+const jsonType = 'application/json'
 /** Where other programs put their content. */
 const foreignBodies = [bodyField, 'data', 'payload', 'message', 'value']
 
@@ -85,7 +87,7 @@ export function fieldsOf(record: OutgoingRecord, publishedAt?: number): Argument
 function plainHeadOf(record: OutgoingRecord, publishedAt: number | undefined): string {
   const { priority, expiresAt, deliverAt } = record
   return JSON.stringify({
-    'content-type': record.contentType,
+    'content-type': record.contentType === jsonType ? undefined : record.contentType,
     'treaty-id': record.id,
     'treaty-type': record.type,
     'treaty-key': record.key,
@@ -169,7 +171,7 @@ function plainEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry | un
     publishedAt: Number(entry.slice(0, entry.indexOf('-'))),
     body: fields[3] as Buffer,
     headers: noHeaders,
-    contentType: 'application/json',
+    contentType: jsonType,
   }
   for (const name in packed) {
     const value = packed[name]
