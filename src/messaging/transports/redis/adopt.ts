@@ -1,8 +1,9 @@
 import { isReplyError } from './failures.ts'
-import { type Argument, LostAnswer, type Reply } from './link.ts'
+import { LostAnswer } from './link.ts'
 import { hashOf } from './publish.ts'
 import { adoptScript } from './publish-script.ts'
 import { adoptedFields, type ReadEntry, readEntry } from './records.ts'
+import type { Argument, Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** The group of the stream at a channel's address by which messages of other programs come in. */

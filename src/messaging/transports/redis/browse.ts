@@ -2,8 +2,8 @@ import type { EntryState } from '../../lanes/driver.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
 import type { GroupText } from './groups.ts'
 import { letterIdOf, summaryOf } from './letters.ts'
-import type { Reply } from './link.ts'
 import { positionOf, type ReadEntry, readEntry } from './records.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 type ConsumerState = StoredMessage['consumers'][number]

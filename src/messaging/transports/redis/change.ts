@@ -1,7 +1,7 @@
 import type { EntryState, LaneLetter, LaneWrite } from '../../lanes/driver.ts'
 import type { GroupTopology } from '../../transport.ts'
 import { type LetterRow, letterArguments, letterIdOf, rowOf } from './letters.ts'
-import type { Argument } from './link.ts'
+import type { Argument } from './resp.ts'
 
 /** The lists that a turn takes after its first arguments, for what the core wants to be durable. */
 export function changeOf(

@@ -17,9 +17,9 @@ import {
   scoreOf,
   summaryOf,
 } from './letters.ts'
-import type { Reply } from './link.ts'
 import { hashOf } from './publish.ts'
 import { fieldsOf } from './records.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** Letters of one page at most. */

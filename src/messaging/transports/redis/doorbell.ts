@@ -2,7 +2,8 @@ import type { Clock } from '../../../core/clock.ts'
 import { delay } from '../../../core/clock.ts'
 import type { TreatyError } from '../../../core/errors.ts'
 import { asBrokerError, isReplyError } from './failures.ts'
-import type { Link, Reply } from './link.ts'
+import type { Link } from './link.ts'
+import type { Reply } from './resp.ts'
 
 /** Waits on a connection of its own for streams to get something new. */
 export interface Doorbell {

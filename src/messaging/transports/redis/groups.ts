@@ -1,5 +1,5 @@
 import type { ChannelTopology, GroupTopology } from '../../transport.ts'
-import type { Reply } from './link.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** A group on one channel, as it is kept there. */

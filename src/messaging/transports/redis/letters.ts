@@ -1,6 +1,6 @@
 import type { DeadLetter, DeadLetterSummary } from '../../transport.ts'
-import type { Argument, Reply } from './link.ts'
 import { readEntry } from './records.ts'
+import type { Argument, Reply } from './resp.ts'
 
 /** Where a letter's message was, as its id says. */
 export interface LetterPlace {

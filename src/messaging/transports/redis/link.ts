@@ -4,15 +4,11 @@ import type { TreatyError } from '../../../core/errors.ts'
 import type { Random } from '../../../core/random.ts'
 import type { RedisDriver } from './driver.ts'
 import { asBrokerError, isReplyError } from './failures.ts'
-import { encodeCommand } from './resp.ts'
+import { type Argument, encodeCommand, type Reply } from './resp.ts'
 import type { Script } from './script.ts'
 import { allScripts } from './scripts.ts'
 import { explainSilence } from './tls-probe.ts'
 import type { RedisPlace } from './url.ts'
-
-/** What a server answers: bytes for every kind of text. */
-export type Reply = null | number | Buffer | readonly Reply[]
-export type Argument = string | number | Buffer
 
 /** The connection ended before the answer came: what was asked for may or may not have been done. */
 export class LostAnswer extends Error {

@@ -3,8 +3,9 @@ import type { EntryState, LaneWrite, WriteResult } from '../../lanes/driver.ts'
 import type { GroupTopology } from '../../transport.ts'
 import { changeOf } from './change.ts'
 import { turnScript } from './lane-scripts.ts'
-import { type Argument, LostAnswer, type Reply } from './link.ts'
+import { LostAnswer } from './link.ts'
 import { type ReadEntry, readEntry } from './records.ts'
+import type { Argument, Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** Bytes that one turn reads, about. */

@@ -2,9 +2,10 @@ import { TreatyError } from '../../../core/errors.ts'
 import { laneOf } from '../../lanes/share.ts'
 import type { OutgoingRecord, PublishResult } from '../../transport.ts'
 import { asBrokerError } from './failures.ts'
-import { type Argument, LostAnswer, type Reply } from './link.ts'
+import { LostAnswer } from './link.ts'
 import { publishScript } from './publish-script.ts'
 import { fieldsOf, positionOf, refusalOf } from './records.ts'
+import type { Argument, Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** One call of the script carries at most so many records, or bytes of bodies. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { OutgoingRecord } from '../../transport.ts'
-import type { Argument, Reply } from './link.ts'
 import { adoptedFields, fieldsOf, positionOf, readEntry, refusalOf } from './records.ts'
+import type { Argument, Reply } from './resp.ts'
 
 const place = { address: 'orders', lane: 3, entry: '1700000000000-2' }
 /** As they come from the server: bytes. */

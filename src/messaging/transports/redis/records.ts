@@ -1,7 +1,7 @@
 import { TreatyError } from '../../../core/errors.ts'
 import { fromBrokerHeaders, toBrokerHeaders } from '../../lanes/broker-headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../../transport.ts'
-import type { Argument, Reply } from './link.ts'
+import type { Argument, Reply } from './resp.ts'
 
 /** Headers of one record, in characters of their JSON: a bound of their own, beside the body's. */
 const headersCharactersMax = 262_144

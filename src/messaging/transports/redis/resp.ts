@@ -1,4 +1,6 @@
-import type { Argument } from './link.ts'
+/** What a server answers: bytes for every kind of text. */
+export type Reply = null | number | Buffer | readonly Reply[]
+export type Argument = string | number | Buffer
 
 /** Texts up to this length are written character by character: a call into the runtime costs more. */
 const shortMost = 24

@@ -1,6 +1,6 @@
 import type { CountRow, TransportStats } from '../../transport.ts'
 import type { GroupText } from './groups.ts'
-import type { Reply } from './link.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 import { statsScript } from './stats-script.ts'
 

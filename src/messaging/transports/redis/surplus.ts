@@ -1,7 +1,7 @@
 import type { BrokerInventory, TopologySurplus } from '../../transport.ts'
 import { inUse } from '../sqlite/surplus.ts'
 import type { GroupText } from './groups.ts'
-import type { Reply } from './link.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 import { removeChannelScript, removeGroupScript } from './topology-scripts.ts'
 

@@ -1,8 +1,8 @@
 import type { ChannelTopology, GroupTopology, Topology, TopologyDiff } from '../../transport.ts'
 import { note, type Report, severityOf } from '../sqlite/topology-drift.ts'
 import { type GroupText, textOfGroup } from './groups.ts'
-import type { Reply } from './link.ts'
 import { readEntry } from './records.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 import { channelScript, countedScript, groupScript } from './topology-scripts.ts'
 

@@ -1,6 +1,7 @@
 import type { TimerHandle } from '../../../core/clock.ts'
 import { asBrokerError } from './failures.ts'
-import { LostAnswer, type Reply } from './link.ts'
+import { LostAnswer } from './link.ts'
+import type { Reply } from './resp.ts'
 import type { Session } from './session.ts'
 import { removeGroup } from './surplus.ts'
 import { makeGroup } from './topology.ts'
