@@ -197,6 +197,17 @@ describe('what becomes of a message', () => {
     expect(deliveries[1]).toMatchObject({ attempt: 1, deliveryCount: 2 })
   })
 
+  it('keeps no letter of what its handler has dropped', async () => {
+    const { broker, owner, settle } = start()
+    broker.publish(lane, { id: '1' })
+    owner.claim(lane)
+    await turns()
+    expect(await settle(0, { outcome: 'drop' })).toEqual({ ok: true })
+    await turns()
+    expect(broker.endings).toEqual([{ id: '1', as: 'expired' }])
+    expect(broker.letters).toEqual([])
+  })
+
   it('never hands out what has expired', async () => {
     const { broker, clock, owner, ids } = start({ credit: 0 })
     broker.publish(lane, { id: '1', expiresAt: clock.now() + 1000 })

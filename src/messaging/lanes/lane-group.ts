@@ -251,7 +251,8 @@ class Group implements LaneGroup {
     node.out = undefined
     this.#inFlight -= 1
     if (settlement.outcome === 'ack') this.#end(node, settlement.as ?? 'handled', waiter)
-    else if (settlement.outcome === 'drop') this.#expire(node, waiter)
+    // What the handler lets go leaves no letter, whatever becomes of messages whose time passes unhandled.
+    else if (settlement.outcome === 'drop') this.#end(node, 'expired', waiter)
     else if (settlement.outcome === 'dead') this.#bury(node, settlement.failure, waiter)
     else if (settlement.outcome === 'retry') this.#retry(node, settlement.delayMs, waiter)
     else this.#release(node, settlement.delayMs ?? 0, waiter)
@@ -280,12 +281,11 @@ class Group implements LaneGroup {
     waiter({ ok: true })
   }
 
-  #expire(node: Node, waiter?: Waiter): void {
+  #expire(node: Node): void {
     const isKept = this.#options.group.deadLetter.onExpired === 'dead-letter'
     const failure = { reason: 'EXPIRED', message: 'its time to live passed before it was handled' }
-    const attempts = node.failures + (node.phase === 'running' ? 1 : 0)
-    const letter = isKept ? this.#letter(node, failure, attempts) : undefined
-    this.#end(node, 'expired', waiter, letter)
+    const letter = isKept ? this.#letter(node, failure, node.failures) : undefined
+    this.#end(node, 'expired', undefined, letter)
   }
 
   #bury(node: Node, failure: Failure, waiter?: Waiter): void {

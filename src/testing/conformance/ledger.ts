@@ -87,6 +87,8 @@ async function counts(stage: Stage): Promise<void> {
   assert.equal(died, 1)
   assert.equal(retried, 1)
   assert.equal(expired, 1, 'a drop counts as expired')
+  const letters = await scene.transport.dead.count({ event: scene.type })
+  assert.equal(letters, 1, 'a drop leaves no dead letter, even where expired messages do')
   assert.equal(waiting, 7, 'one delayed, two in flight, four ready')
   assert.equal(deliveries, handled + skipped + died + expired + waiting)
   assert.equal(group.inFlight + group.ready, 6)
