@@ -40,6 +40,8 @@ export async function dealBlows(options: BlowOptions): Promise<void> {
   const busy = new Map<Slot, Promise<void>>()
   const brokerPauseMs = Math.min(30_000, soakMs / 3)
   let nextBroker = performance.now() + brokerPauseMs
+  // Once at the least.
+  let isBrokerDue = broker !== undefined
 
   const occupy = (slot: Slot, work: () => Promise<void>) => {
     if (busy.has(slot)) return
@@ -56,12 +58,15 @@ export async function dealBlows(options: BlowOptions): Promise<void> {
 
   while (performance.now() < deadline) {
     await sleep(pauseOf(soakMs) * 2 * random())
-    const kind = kindOf(random)
+    const drawn = kindOf(random)
+    const isOverdue = isBrokerDue && performance.now() > deadline - soakMs / 2
+    const kind = isOverdue ? 'broker' : drawn
     const slot = cast[Math.floor(random() * cast.length)] as Slot
     const pauseMs = random() * Math.min(2000, soakMs / 10)
     const frozenMs = random() * 1.6 * leaseMs
     if (kind === 'broker') {
       if (broker === undefined || performance.now() < nextBroker) continue
+      isBrokerDue = false
       note('broker killed')
       broker.kill()
       await sleep(pauseMs)

@@ -7,14 +7,14 @@ const usage = `npm run soak -- [BROKER|URL …] [--seconds N] [--seed N] [--rate
 
 BROKER  sqlite, ${serverNames.join(', ')}: a server of its own, which is killed, too
 URL     a server that others use: only our processes are killed
-Default: all, one after another, ten minutes each, 150 messages a second.`
+Default: all, one after another, ten minutes each, 100 messages a second.`
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '600' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    rate: { type: 'string', default: '150' },
+    rate: { type: 'string', default: '100' },
     help: { type: 'boolean' },
   },
 })
