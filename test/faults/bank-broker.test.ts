@@ -12,7 +12,7 @@ import { type ServiceName, serviceUrl, withService } from '../conformance/servic
 import { accounts, bankTables } from './bank-broker.ts'
 import { isFullSoak } from './effort.ts'
 
-const rounds = isFullSoak ? 100 : 3
+const rounds = Number(process.env.TREATY_BANK_ROUNDS ?? (isFullSoak ? 100 : 3))
 const program = new URL('./bank-broker-child.ts', import.meta.url)
 const roles = ['sending', 'booking', 'booking', 'confirming'] as const
 type Role = (typeof roles)[number]

@@ -1,7 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
-import type { ChildOrder, Role } from './roles.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ChildOrder, type Role, stillborn } from './roles.ts'
 
 const program = new URL('./child.ts', import.meta.url)
 
@@ -38,9 +39,15 @@ export function createSlot({ at, order, onCrash }: SlotOptions): Slot {
 
   const signal = (name: NodeJS.Signals) => void child?.kill(name)
 
+  /** As a supervisor would: again, where it found no broker. */
   async function start(): Promise<void> {
-    generation += 1
     isEnding = false
+    while (!isEnding && (await startOne()) === stillborn) await sleep(500)
+  }
+
+  /** Resolves once it works, or with its exit code. */
+  async function startOne(): Promise<number | null> {
+    generation += 1
     const name = `${role}${at}g${generation}`
     const own: ChildOrder = { ...order, name, seed: order.seed + at * 10_000 + generation }
     const started = fork(program, [JSON.stringify(own)], {
@@ -50,13 +57,15 @@ export function createSlot({ at, order, onCrash }: SlotOptions): Slot {
     started.stdout?.pipe(output, { end: false })
     started.stderr?.pipe(output, { end: false })
     child = started
-    gone = new Promise((resolve) => {
+    const ended = new Promise<number | null>((resolve) => {
       started.once('exit', (code, by) => {
-        if (!isEnding) onCrash(name, code ?? by)
-        resolve()
+        if (!isEnding && code !== stillborn) onCrash(name, code ?? by)
+        resolve(code)
       })
     })
-    await Promise.race([new Promise((resolve) => started.once('message', resolve)), gone])
+    gone = ended.then(() => undefined)
+    const ready = new Promise<null>((resolve) => started.once('message', () => resolve(null)))
+    return Promise.race([ready, ended])
   }
 
   async function kill(): Promise<void> {

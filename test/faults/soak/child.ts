@@ -5,7 +5,7 @@ import { soakContract } from './contract.ts'
 import { clearDesk } from './desk.ts'
 import { openJournal } from './journal.ts'
 import { produce } from './producer.ts'
-import type { ChildOrder, RoleContext } from './roles.ts'
+import { type ChildOrder, type RoleContext, stillborn } from './roles.ts'
 import { work } from './worker.ts'
 
 // A process of the soak, to be killed: `node child.ts ORDER-AS-JSON`. SIGTERM asks it to leave in good order.
@@ -43,15 +43,26 @@ async function connect() {
 
 const bus = await connect()
 bus.onError(problem)
+let isReady = false
 const context: RoleContext = {
   bus,
   order,
   journal,
   random: seededRandom(order.seed),
   ended: end.signal,
-  ready: () => process.send?.('ready'),
+  ready() {
+    isReady = true
+    process.send?.('ready')
+  },
 }
-await { producer: produce, worker: work, desk: clearDesk }[order.role](context)
+try {
+  await { producer: produce, worker: work, desk: clearDesk }[order.role](context)
+} catch (error) {
+  // The broker went while we began: who started us starts another.
+  problem(error)
+  if (isReady || !isTreatyError(error)) throw error
+  process.exit(stillborn)
+}
 await bus.close({ drainMs: 10_000 })
 journal.close()
 process.exit(0)

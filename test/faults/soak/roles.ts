@@ -5,6 +5,9 @@ import type { Journal } from './journal.ts'
 export type SoakTypes = ContractTypesOf<ReturnType<typeof soakContract>>
 export type Role = 'producer' | 'worker' | 'desk'
 
+/** The exit code of a process that found no broker when it began. */
+export const stillborn = 75
+
 /** What a process is told when it is started. */
 export interface ChildOrder {
   readonly role: Role

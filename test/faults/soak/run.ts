@@ -26,6 +26,9 @@ if (values.help) {
 const rows: string[] = []
 for (const target of positionals.length === 0 ? ['sqlite', ...serverNames] : positionals) {
   const place = await openPlace(target)
+  // Servers of our own would go on without us; our processes do not.
+  const leave = () => void place.dispose('').finally(() => process.exit(130))
+  process.once('SIGINT', leave).once('SIGTERM', leave)
   const report = await runSoak({
     place,
     soakMs: Number(values.seconds) * 1000,
@@ -34,6 +37,7 @@ for (const target of positionals.length === 0 ? ['sqlite', ...serverNames] : pos
     leaseMs: 6000,
     say: (line) => console.error(line),
   })
+  process.off('SIGINT', leave).off('SIGTERM', leave)
   console.log(reportLine(report))
   rows.push(tableRow(report))
   for (const fault of report.faults) console.error(`${place.name}: ${fault}`)
