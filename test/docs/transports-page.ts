@@ -1,113 +1,194 @@
 import { openTransport } from '../../src/messaging/open-transport.ts'
 import type { Capabilities } from '../../src/messaging/transport.ts'
-import type { Run } from './transports-run.ts'
+import {
+  promises,
+  refusals,
+  type TransportFacts,
+  type TransportName,
+  transportFacts,
+  transportNames,
+} from './transports-facts.ts'
+import type { Outcome, Run } from './transports-run.ts'
 
-/** URLs that name each transport; nothing is connected to. */
-const urls = {
-  memory: 'memory:',
-  sqlite: 'sqlite::memory:',
-  postgres: 'postgres://localhost/treaty',
-  kafka: 'kafka://localhost:9092',
-  nats: 'nats://localhost:4222',
-  rabbitmq: 'amqp://localhost:5672',
-  redis: 'redis://localhost:6379',
-} as const
+type Records = ReadonlyMap<TransportName, Capabilities>
 
-const promises: readonly (readonly [keyof Capabilities, string])[] = [
-  ['durable', 'survives the end of the process'],
-  ['multiProcess', 'several processes use one broker'],
-  ['competingConsumers', 'replicas of a consumer share the work'],
-  ['fanOutGroups', 'each consumer gets every message'],
-  ['orderedByKey', 'messages of a key keep their order'],
-  ['orderSurvivesRetry', 'order holds through retries'],
-  ['orderSurvivesDead', 'order holds through dead letters (`onDead: block`)'],
-  ['nativeDelayMsMax', 'delayed publish'],
-  ['priorityLevels', 'priorities'],
-  ['ttl', 'expired messages are never handled'],
-  ['nativeDeadLetter', 'dead letters'],
-  ['deliveryCount', 'crash guard: deliveries are counted over crashes'],
-  ['publishDedupWindowMs', 'an id published twice is one message'],
-  ['transactions', "effects inside the acknowledgement's transaction"],
-  ['batchPublish', 'publish in batches'],
-  ['batchSettle', 'settle in batches'],
-  ['releaseOnDisconnect', 'work of a process that ends is free at once'],
-  ['historyReplay', 'a consumer added later reads the past'],
-  ['headers', 'headers'],
-]
+const introduction = `# Transports
+
+Written by \`node scripts/generate-transports.ts\` from what each transport says of itself and from the last run of \`describeTransport\` on the
+real broker; do not edit. How to choose a URL, what is made on the broker, and which settings lose messages: [the guide](../guides/brokers.md).
+What a broker costs for a message, and how far it goes: [scaling](../explanation/scaling.md).`
+
+const legend = `**native**: the broker does it, or it is in the broker's own tables. **emulated**: Treaty does it there, with the same promise; how, is said under the
+name of the broker. **refused**: Treaty does not promise it there; what you meet instead is said [below](#what-refused-means). The
+numbers in brackets are the rows of [the suite](#the-conformance-suite) that show it.`
 
 /** `docs/reference/transports.md`. */
 export async function transportsMarkdown(run: Run): Promise<string> {
-  const names = Object.keys(urls) as (keyof typeof urls)[]
-  const all = new Map<string, Capabilities>()
-  for (const name of names) all.set(name, (await openTransport(urls[name])).capabilities)
-  const of = (name: string) => all.get(name) as Capabilities
-  const table = promises.map(
-    ([claim, text]) => `| ${text} | ${names.map((name) => cellOf(of(name), claim)).join(' | ')} |`,
-  )
-  return `# Transports
+  const records: Map<TransportName, Capabilities> = new Map()
+  for (const name of transportNames) {
+    records.set(name, (await openTransport(transportFacts[name].url)).capabilities)
+  }
+  return `${introduction}
 
-Written by \`node scripts/generate-transports.ts\` from what each transport says of itself and from the last run of \`describeTransport\`
-on the real broker; do not edit. **native**: the broker does it. **ours**: Treaty does it on that broker, as the notes say. **–**: refused
-when the bus is opened with a contract that needs it, or harmless, as the notes say.
+${choiceTable()}
 
-| promise | ${names.join(' | ')} |
-| --- |${' --- |'.repeat(names.length)}
-${table.join('\n')}
-| largest message, MiB | ${names.map((name) => mebibytes(of(name).messageBytesMax)).join(' | ')} |
+## What each promises
+
+${legend}
+
+${promiseTable(records)}
+
+## What refused means
+
+${refusalList(records)}
 
 ## The conformance suite
 
-${suiteTable(run, names)}
+${suiteTable(run)}
 
-${names.map((name) => notesOf(name, of(name))).join('\n')}`
+${transportNames.map((name) => sectionOf(name, recordOf(records, name))).join('\n\n')}
+`
+}
+
+function recordOf(records: Records, name: TransportName): Capabilities {
+  const record = records.get(name)
+  if (record === undefined) throw new Error(`no capabilities of ${name}`)
+  return record
+}
+
+const headOf = () =>
+  `| ${transportNames.join(' | ')} |\n| --- |${' --- |'.repeat(transportNames.length)}`
+
+function choiceTable(): string {
+  const rows = transportNames.map((name) => {
+    const { title, needs, driver, choose }: TransportFacts = transportFacts[name]
+    return `| [${title}](#${anchorOf(title)}) | ${needs} | ${driver ?? '–'} | ${choose} |`
+  })
+  return `| | oldest server | npm package | choose it when |\n| --- | --- | --- | --- |\n${rows.join('\n')}`
+}
+
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9 -]/g, '')
+    .replaceAll(' ', '-')
+}
+
+/** Rows of the suite that show a promise. */
+const shownBy: Readonly<Partial<Record<keyof Capabilities, string>>> = {
+  durable: '2, 8, 33',
+  multiProcess: '7, 42',
+  competingConsumers: '6, 35',
+  fanOutGroups: '5',
+  orderedByKey: '21, 24, 35',
+  orderSurvivesRetry: '22',
+  orderSurvivesDead: '23',
+  nativeDelayMsMax: '27',
+  priorityLevels: '25',
+  ttl: '26',
+  nativeDeadLetter: '12 to 20',
+  deliveryCount: '15',
+  publishDedupWindowMs: '28',
+  transactions: '44, 45',
+  batchPublish: '3',
+  batchSettle: '34',
+  releaseOnDisconnect: '31, 32',
+  headers: '1, 38',
+}
+
+function promiseTable(records: Records): string {
+  const rows = promises.map(([claim, text]) => {
+    const cells = transportNames.map((name) => cellOf(recordOf(records, name), claim))
+    return `| ${text}${shownBy[claim] === undefined ? '' : ` (${shownBy[claim]})`} | ${cells.join(' | ')} |`
+  })
+  const sizes = transportNames.map((name) => mebibytes(recordOf(records, name).messageBytesMax))
+  return `| promise ${headOf()}
+${rows.join('\n')}
+| largest message, MiB (4) | ${sizes.join(' | ')} |`
+}
+
+function isRefused(capabilities: Capabilities, claim: keyof Capabilities): boolean {
+  const value = capabilities[claim]
+  if (claim === 'priorityLevels') return capabilities.priorityLevels <= 1
+  return value === false || value === 0 || value === 'none'
 }
 
 function cellOf(capabilities: Capabilities, claim: keyof Capabilities): string {
-  const value = capabilities[claim]
-  if (value === false || value === 0 || value === 'none') return '–'
-  if (claim === 'priorityLevels' && value === 1) return '–'
-  const how = capabilities.emulations?.[claim] === undefined ? 'native' : 'ours'
-  return claim === 'transactions' || claim === 'priorityLevels' ? `${how}, ${value}` : how
+  if (isRefused(capabilities, claim)) return '**refused**'
+  const how = capabilities.emulations?.[claim] === undefined ? 'native' : 'emulated'
+  if (claim === 'priorityLevels') return `${how}, ${capabilities.priorityLevels} levels`
+  if (claim !== 'transactions') return how
+  return `${how}, ${capabilities.transactions === 'sync' ? 'synchronous' : 'asynchronous'}`
 }
 
 function mebibytes(bytes: number): string {
-  return String(Math.round((bytes / 1_048_576) * 10) / 10)
+  return String(Math.round((bytes / 1_048_576) * 100) / 100)
 }
 
-function suiteTable(run: Run, names: readonly string[]): string {
+function refusalList(records: Records): string {
+  const items = promises.flatMap(([claim, text]) => {
+    const names = transportNames.filter((name) => isRefused(recordOf(records, name), claim))
+    if (names.length === 0) return []
+    const meaning = refusals[claim]
+    if (meaning === undefined)
+      throw new Error(`the page does not say what it means to refuse ${claim}`)
+    return [`- **${text}** (${names.join(', ')}). ${meaning}`]
+  })
+  return items.join('\n')
+}
+
+function suiteTable(run: Run): string {
   const statements = new Map<string, string>()
   for (const { behaviours } of Object.values(run)) {
-    for (const [number, { statement }] of Object.entries(behaviours)) {
+    for (const [number, { statement }] of Object.entries(behaviours))
       statements.set(number, statement)
-    }
   }
-  const numbers = [...statements.keys()].sort((a, b) => Number(a) - Number(b))
-  const rows = numbers.map((number) => {
-    const cells = names.map((name) => markOf(run[name]?.behaviours[number]?.status))
-    return `| ${number} | ${statements.get(number)} | ${cells.join(' | ')} |`
+  const rows = [...statements.keys()]
+    .sort((a, b) => Number(a) - Number(b))
+    .map((number) => {
+      const cells = transportNames.map((name) => markOf(run[name]?.behaviours[number]?.status))
+      return `| ${number} | ${statements.get(number)} | ${cells.join(' | ')} |`
+    })
+  const dates = transportNames.map((name) => run[name]?.date ?? 'not run')
+  const others = transportNames.map((name) => {
+    const tests = run[name]?.further
+    return tests === undefined
+      ? ''
+      : `${tests.passed}${tests.failed > 0 ? `, **${tests.failed} fail**` : ''}`
   })
-  const dates = names.map((name) => run[name]?.date ?? 'not run')
-  return `| | a transport … | ${names.join(' | ')} |
-| --- | --- |${' --- |'.repeat(names.length)}
+  return `The same tests on each: \`vitest run --project crossing test/conformance/transport.\`, on servers that \`services/up\` starts, with processes that are killed and
+frozen and connections that are cut. **yes**: shown. **–**: not asked, because it rests on a promise that is refused there.
+
+| | a transport … ${headOf().replace('| --- |', '| --- | --- |')}
 ${rows.join('\n')}
+| | further tests of its own faults, limits, credentials and garbage that pass | ${others.join(' | ')} |
 | | last run | ${dates.join(' | ')} |`
 }
 
-function markOf(status: 'passed' | 'skipped' | 'failed' | undefined): string {
+function markOf(status: Outcome['status'] | undefined): string {
   if (status === 'passed') return 'yes'
   if (status === 'failed') return '**fails**'
   return status === 'skipped' ? '–' : ''
 }
 
-function notesOf(name: string, { denials, emulations = {} }: Capabilities): string {
-  const textOf = (claim: string) => promises.find(([each]) => each === claim)?.[1] ?? `\`${claim}\``
+function sectionOf(name: TransportName, capabilities: Capabilities): string {
+  const { title, url, options }: TransportFacts = transportFacts[name]
+  const rows = Object.entries(options).map(([option, text]) => `| \`${option}\` | ${text} |`)
+  const table = rows.length === 0 ? '' : `\n\n| option | |\n| --- | --- |\n${rows.join('\n')}`
+  return `## ${title}\n\n\`${url}\`${table}${notesOf(capabilities)}`
+}
+
+function notesOf({ denials, emulations = {} }: Capabilities): string {
+  const textOf = (claim: string) => promises.find(([each]) => each === claim)?.[1]
+  const lineOf = (claim: string, word: string, text: string) =>
+    textOf(claim) === undefined
+      ? `- ${sentence(text)}`
+      : `- ${textOf(claim)}: ${word}. ${sentence(text)}`
   const lines = [
-    ...Object.entries(emulations).map(
-      ([claim, how]) => `- ${textOf(claim)}: ours. ${sentence(how)}`,
-    ),
-    ...Object.entries(denials).map(([claim, why]) => `- ${textOf(claim)}: –. ${sentence(why)}`),
+    ...Object.entries(denials).map(([claim, why]) => lineOf(claim, '**refused**', why)),
+    ...Object.entries(emulations).map(([claim, how]) => lineOf(claim, 'emulated', how)),
   ]
-  return lines.length === 0 ? '' : `## ${name}\n\n${lines.join('\n')}\n`
+  return lines.length === 0 ? '' : `\n\n${lines.join('\n')}`
 }
 
 function sentence(text: string): string {

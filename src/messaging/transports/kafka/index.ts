@@ -55,6 +55,10 @@ function kafkaCapabilities(messageBytesMax: number): Capabilities {
       transactions: `Transactions of Kafka span its own topics and offsets, never the effect of a handler on another system (${documentation}/#semantics). Use the inbox with a store that has transactions.`,
     },
     emulations: {
+      orderSurvivesRetry:
+        'What waits for its retry stays first of its key, in the lane that its owner holds; the key waits with it.',
+      orderSurvivesDead:
+        'Under onDead: block the key of a dead letter is marked in the state of its lane until replay or discard.',
       orderedByKey: `A topic keeps the order of a partition (${documentation}/#intro_concepts_and_terms); within it one message of a key is with a handler at a time, and the partition of a key is chosen by Treaty.`,
       nativeDelayMsMax:
         'A delayed message stays at its place in the log; its key waits with it, and its lane once everything that was read ahead waits.',

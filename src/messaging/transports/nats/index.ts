@@ -46,6 +46,11 @@ function natsCapabilities(payloadMax = payloadMaxDefault): Capabilities {
         'A message is acknowledged once it is written to the file store; with the default sync_interval of two minutes the last of them can be lost when power fails. Set sync_interval: always, or keep 3 replicas (https://docs.nats.io/running-a-nats-service/configuration/resource_management).',
     },
     emulations: {
+      orderSurvivesRetry:
+        'What waits for its retry stays first of its key, in the lane that its owner holds; the key waits with it.',
+      orderSurvivesDead:
+        'Under onDead: block the key of a dead letter is marked in the state of its lane until replay or discard.',
+      ttl: 'The time to live is looked at before a handler starts.',
       orderedByKey:
         'A channel is a number of subjects of one stream; each has one owner for each group, fenced by compare-and-set, because acknowledgements of a durable consumer are neither ordered nor fenced (https://docs.nats.io/nats-concepts/jetstream/consumers).',
       nativeDeadLetter:

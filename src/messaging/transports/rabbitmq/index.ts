@@ -56,6 +56,10 @@ function rabbitmqCapabilities(messageBytesMax: number): Capabilities {
       historyReplay: `A queue forgets what was acknowledged, and a group that is made later begins empty, whatever its start says (${queueDocs}).`,
     },
     emulations: {
+      orderSurvivesRetry:
+        'What waits for its retry stays first of its key, in the lane that its owner holds; the key waits with it.',
+      orderSurvivesDead:
+        'Under onDead: block the key of a dead letter is marked in the state of its lane until replay or discard.',
       nativeDelayMsMax:
         'A delayed message waits in a queue of those that wait as long, and a process that consumes moves it on when it is due.',
       nativeDeadLetter: `Dead-lettering of the broker drops what is said about a failure; a letter is published to a queue of its group and confirmed before the message is acknowledged (${confirmDocs}).`,

@@ -46,6 +46,11 @@ function redisCapabilities(messageBytesMax: number): Capabilities {
       transactions: `A script is one step and cannot wait for a handler's own work, and nothing else of Redis can be rolled back (${scripting}).`,
     },
     emulations: {
+      orderSurvivesRetry:
+        'What waits for its retry stays first of its key, in the lane that its owner holds; the key waits with it.',
+      orderSurvivesDead:
+        'Under onDead: block the key of a dead letter is marked in the state of its lane until replay or discard.',
+      releaseOnDisconnect: 'A replica that closes gives its lanes back and calls the others.',
       nativeDelayMsMax:
         'A sorted set holds what is delayed; a process that consumes the channel moves it when it is due.',
       nativeDeadLetter: `Streams have none (${streams}); a dead letter is written in the same script as the settlement.`,
