@@ -1,7 +1,12 @@
 import { type Clock, systemClock, type TimerHandle } from '../../../core/clock.ts'
 import { isTreatyError, TreatyError } from '../../../core/errors.ts'
-import type { Capabilities, Transport, TransportOptions } from '../../transport.ts'
-import type { KafkaGroup } from './group.ts'
+import type {
+  Capabilities,
+  Settlement,
+  SettleResult,
+  Transport,
+  TransportOptions,
+} from '../../transport.ts'
 import type { KafkaDriver } from './kafka-driver.ts'
 import { type Opened, openSession } from './session.ts'
 import { ensureTopology } from './topology.ts'
@@ -47,22 +52,7 @@ export function createBroker(options: BrokerOptions): Transport {
       const opened = open(life)
       return (await opened.group(spec.group)).subscribe(sink)
     },
-    async settle(settlements) {
-      // What was out when the transport closed was given back: it is with others now.
-      const opened = life.opened
-      if (opened === undefined) return settlements.map(() => ({ ok: false, reason: 'lost' }))
-      const byGroup = Map.groupBy(settlements, ({ delivery }) => delivery.group)
-      const results = new Map<unknown, Awaited<ReturnType<KafkaGroup['settle']>>[number]>()
-      await Promise.all(
-        [...byGroup].map(async ([name, list]) => {
-          const settled = await opened.groups.get(name)?.settle(list)
-          for (const [at, each] of list.entries()) {
-            results.set(each, settled?.[at] ?? { ok: false, reason: 'lost' })
-          }
-        }),
-      )
-      return settlements.map((each) => results.get(each) ?? { ok: false, reason: 'lost' })
-    },
+    settle: (settlements) => settle(life.opened, settlements),
     get dead() {
       return deadOf(life)
     },
@@ -73,6 +63,25 @@ export function createBroker(options: BrokerOptions): Transport {
     onError: (listener) => void life.errorListeners.add(listener),
   }
 }
+
+/** What was out when the transport closed was given back: it is with others now. */
+async function settle(
+  opened: Opened | undefined,
+  settlements: readonly Settlement[],
+): Promise<SettleResult[]> {
+  const name = settlements[0]?.delivery.group
+  if (name === undefined) return []
+  if (settlements.every(({ delivery }) => delivery.group === name)) {
+    return (await opened?.groups.get(name)?.settle(settlements)) ?? settlements.map(() => lost)
+  }
+  const groups = [...Map.groupBy(settlements, ({ delivery }) => delivery.group).values()]
+  const settled = await Promise.all(groups.map((list) => settle(opened, list)))
+  const results = new Map(
+    groups.flatMap((list, at) => list.map((each, index) => [each, settled[at]?.[index]] as const)),
+  )
+  return settlements.map((each) => results.get(each) ?? lost)
+}
+const lost: SettleResult = { ok: false, reason: 'lost' }
 
 function deadOf(life: Life): Transport['dead'] {
   const store = () => open(life).dead

@@ -2,9 +2,10 @@ import { TreatyError } from '../../../core/errors.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
 import type { DeadIndex } from './dead-index.ts'
 import { endedIn, type LaneState } from './lane-state.ts'
-import { headerTexts, marks, messageOf } from './messages.ts'
+import type { LogRecord } from './log-record.ts'
+import { markOf, marks, messageOf } from './messages.ts'
 import { laneName, type Place } from './names.ts'
-import { type LogRecord, offsetsOf, readLogs, startOfLog } from './reader.ts'
+import { offsetsOf, readLogs, startOfLog } from './reader.ts'
 import type { KnownGroup, Registry } from './registry.ts'
 import type { States } from './states.ts'
 import type { Line, Wire } from './wire.ts'
@@ -69,10 +70,9 @@ function encodeCursor(cursor: Cursor): string {
 
 /** A replay is shown as what it stands for. */
 function isWanted(record: LogRecord, { correlationId, event }: BrowseQuery): boolean {
-  const texts = headerTexts(record)
-  if (texts[marks.to] !== undefined) return false
+  if (markOf(record, marks.to) !== undefined) return false
   if (correlationId === undefined && event === undefined) return true
-  const message = messageOf(record, { address: '', partition: 0 }, texts)
+  const message = messageOf(record, { address: '', partition: 0 })
   return (
     (correlationId === undefined || message.correlationId === correlationId) &&
     (event === undefined || message.type === event)

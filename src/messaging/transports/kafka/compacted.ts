@@ -1,5 +1,6 @@
+import type { LogRecord } from './log-record.ts'
 import type { Producer } from './producer.ts'
-import { type LogRecord, offsetsOf, type Reach, readToEnd, startOfLog } from './reader.ts'
+import { offsetsOf, type Reach, readToEnd, startOfLog } from './reader.ts'
 import type { Line, Wire } from './wire.ts'
 
 /** A topic of one partition that keeps the last record of each key, followed in memory. */

@@ -7,7 +7,7 @@ import {
   decodeDead,
   summaryOf,
 } from './dead-record.ts'
-import { marks, textOf } from './messages.ts'
+import { markOf, marks } from './messages.ts'
 import { topicOf } from './names.ts'
 import type { Producer } from './producer.ts'
 import { readLogs, readToEnd } from './reader.ts'
@@ -155,7 +155,7 @@ class Index implements DeadIndex {
     const found: Filed[] = []
     for await (const chunk of readToEnd(wire, line, [...reaches.values()])) {
       for (const record of chunk.records) {
-        const filed = wanted.get(textOf(record, marks.replayOf) ?? '')
+        const filed = wanted.get(markOf(record, marks.replayOf) ?? '')
         if (filed !== undefined) found.push(filed)
       }
       for (const { id, asked } of open) {

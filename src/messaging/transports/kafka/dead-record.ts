@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { LaneLetter } from '../../lanes/driver.ts'
 import type { DeadLetter, DeadLetterSummary, OutgoingRecord } from '../../transport.ts'
-import { headersOf, headerTexts, marks, messageOf } from './messages.ts'
-import type { LogRecord } from './reader.ts'
+import type { LogRecord } from './log-record.ts'
+import { foreignMessage, headersOf, marks } from './messages.ts'
 
 /** What somebody has begun with a dead letter; it lies in the letter's own record, so that it outlives them. */
 export interface Asked {
@@ -54,7 +54,7 @@ export function encodeDead(
 
 /** Undefined for a record that is none of ours. */
 export function decodeDead(record: LogRecord): DeadRecord | undefined {
-  const texts = headerTexts(record)
+  const texts = record.texts()
   const text = texts[marks.dead]
   if (text === undefined || record.key === null) return undefined
   const asked = texts[marks.asked]
@@ -64,7 +64,7 @@ export function decodeDead(record: LogRecord): DeadRecord | undefined {
       id: record.key.toString(),
       facts,
       asked: asked === undefined ? undefined : (JSON.parse(asked) as Asked),
-      message: messageOf(withoutKey(record), { address: facts.address, partition: 0 }, texts),
+      message: foreignMessage(withoutKey(record), { address: facts.address, partition: 0 }, texts),
     }
   } catch {
     return undefined
@@ -73,7 +73,8 @@ export function decodeDead(record: LogRecord): DeadRecord | undefined {
 
 /** The key of the record is the letter's; the message's own is in its headers. */
 function withoutKey(record: LogRecord): LogRecord {
-  return { ...record, key: null }
+  const { offset, timestamp, value, own } = record
+  return { offset, timestamp, value, own, key: null, texts: () => record.texts() }
 }
 
 export function factsOf(

@@ -2,8 +2,8 @@ import type { LaneEntry } from '../../lanes/driver.ts'
 import { letterId } from './dead-record.ts'
 import { createLaneBook, type LaneBook } from './lane-book.ts'
 import type { LaneState } from './lane-state.ts'
+import type { LogRecord } from './log-record.ts'
 import { laneName, type Place } from './names.ts'
-import type { LogRecord } from './reader.ts'
 
 /** A lane that is ours. Taken over anew it is another hold, so that what belonged to the former is known as late. */
 export interface Hold extends Place {

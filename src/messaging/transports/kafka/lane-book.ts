@@ -1,4 +1,4 @@
-import type { EntryState, LaneWrite } from '../../lanes/driver.ts'
+import type { EntryState, LaneEntry, LaneWrite } from '../../lanes/driver.ts'
 import {
   counterOf,
   endedIn,
@@ -80,12 +80,13 @@ class Book implements LaneBook {
   }
 
   after(write: LaneWrite): Draft {
-    const ended = new Set(write.ended.map(({ entry }) => Number(entry.id)))
-    const kept = new Map(
-      write.kept.flatMap(({ entry, state }) =>
-        ended.has(Number(entry.id)) ? [] : [[Number(entry.id), state] as const],
-      ),
-    )
+    const ended = new Set<number>()
+    for (const { entry } of write.ended) ended.add(offsetOf(entry))
+    const kept = new Map<number, EntryState>()
+    for (const { entry, state } of write.kept) {
+      const offset = offsetOf(entry)
+      if (!ended.has(offset)) kept.set(offset, state)
+    }
     const tallies = countedIn(this.#tallies, write)
     const startsThrough = write.startsThrough ?? this.#startsThrough
     return {
@@ -166,10 +167,15 @@ export function clipped(state: LaneState, from: number): LaneState {
 
 function countedIn(before: Tallies, write: LaneWrite): Tallies {
   if (write.ended.length === 0 && write.kept.length === 0) return before
-  const tallies = new Map(before)
+  const tallies = new Map<string, { -readonly [Name in keyof Tally]: number }>()
+  for (const [type, tally] of before) tallies.set(type, { ...tally })
   const add = (type: string, counter: keyof Tally, amount: number) => {
-    const tally = tallies.get(type) ?? noTally
-    tallies.set(type, { ...tally, [counter]: tally[counter] + amount })
+    let tally = tallies.get(type)
+    if (tally === undefined) {
+      tally = { ...noTally }
+      tallies.set(type, tally)
+    }
+    tally[counter] += amount
   }
   for (const { entry, as } of write.ended) {
     const counter = counterOf(as)
@@ -182,6 +188,10 @@ function countedIn(before: Tallies, write: LaneWrite): Tallies {
     else if (why === 'unblocked') add(type, 'dead', -1)
   }
   return tallies
+}
+
+function offsetOf({ place, id }: LaneEntry): number {
+  return place ?? Number(id)
 }
 
 function widen(ranges: [number, number][], offset: number): void {

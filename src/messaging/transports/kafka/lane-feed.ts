@@ -4,10 +4,11 @@ import type { LaneEntry, LaneGroup } from '../../lanes/driver.ts'
 import type { Hold } from './hold.ts'
 import { clipped, createLaneBook } from './lane-book.ts'
 import { type LaneState, tallied } from './lane-state.ts'
-import { headerTexts, marks, messageOf } from './messages.ts'
+import type { LogRecord } from './log-record.ts'
+import { markOf, marks, messageOf } from './messages.ts'
 import type { Meter } from './meter.ts'
 import { laneName } from './names.ts'
-import { type LogChunk, type LogRecord, offsetOutOfRange, readLogs } from './reader.ts'
+import { type LogChunk, offsetOutOfRange, readLogs } from './reader.ts'
 import { hasMoved, type Line, type Wire } from './wire.ts'
 
 /** Reads the lanes that are ours and hands their messages to the core, as far as it has room. */
@@ -220,17 +221,18 @@ class Feed implements LaneFeed {
   }
 
   #entryOf(hold: Hold, record: LogRecord): LaneEntry {
-    const texts = headerTexts(record)
-    const to = texts[marks.to]
-    const state = hold.book.stateOf(record.offset)
-    return {
-      id: String(record.offset),
-      record: messageOf(record, { address: hold.address, partition: hold.partition }, texts),
-      place: record.offset,
-      ...(state === undefined ? {} : { state }),
-      ...(record.offset <= hold.suspectsThrough ? { suspect: true } : {}),
-      ...(to !== undefined && to !== this.#options.group ? { foreign: true } : {}),
+    const { offset } = record
+    const entry: { -readonly [Name in keyof LaneEntry]: LaneEntry[Name] } = {
+      id: String(offset),
+      record: messageOf(record, hold),
+      place: offset,
     }
+    const state = hold.book.stateOf(offset)
+    if (state !== undefined) entry.state = state
+    if (offset <= hold.suspectsThrough) entry.suspect = true
+    const to = markOf(record, marks.to)
+    if (to !== undefined && to !== this.#options.group) entry.foreign = true
+    return entry
   }
 
   async close(): Promise<void> {

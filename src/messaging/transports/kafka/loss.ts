@@ -1,5 +1,5 @@
 import { endedIn, type LaneState } from './lane-state.ts'
-import { marks, textOf, typeOf } from './messages.ts'
+import { markOf, marks, typeOf } from './messages.ts'
 import { laneName, type Place } from './names.ts'
 import { readToEnd } from './reader.ts'
 import type { Beginning } from './registry.ts'
@@ -41,7 +41,7 @@ export async function lostByRetention(
       // A message that died and waits in its lane is counted, and is still there.
       const isCounted = hasEnded(record.offset) || state.entries.get(record.offset)?.blocked
       if (record.offset >= metered.offset || isCounted === true) continue
-      const to = textOf(record, marks.to)
+      const to = markOf(record, marks.to)
       if (to === undefined || to === group) add(typeOf(record), -1)
     }
   }

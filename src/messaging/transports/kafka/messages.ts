@@ -1,7 +1,8 @@
 import { fromBrokerHeaders, toBrokerHeaders } from '../../lanes/broker-headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../../transport.ts'
+import type { LogRecord } from './log-record.ts'
 import { positionOf } from './names.ts'
-import type { LogRecord } from './reader.ts'
+import type { OwnHeaders } from './own-headers.ts'
 
 /** How the Kafka binding of CloudEvents 1.0 writes attributes. */
 const cloudEvents = 'ce_'
@@ -38,27 +39,27 @@ export function keyOf(record: { readonly key?: string }): { readonly key?: Buffe
   return record.key === undefined ? {} : { key: Buffer.from(record.key) }
 }
 
-/** Texts of the headers; of those with one name the last counts, as everywhere with Kafka. */
-export function headerTexts(record: LogRecord): Record<string, string> {
-  const texts: Record<string, string> = {}
-  for (const [name, value] of record.headers) {
-    if (name !== null) texts[name.toString()] = value?.toString() ?? ''
-  }
-  return texts
-}
-
-/** The message of a record, with bytes of its own. Whatever another program wrote is a message too. */
+/** The message of a record. Whatever another program wrote is a message too. */
 export function messageOf(
   record: LogRecord,
   at: { readonly address: string; readonly partition: number },
-  texts: Readonly<Record<string, string>> = headerTexts(record),
 ): IncomingRecord {
-  const { key, value, offset, timestamp } = record
+  const { own } = record
+  return own === undefined
+    ? foreignMessage(record, at, record.texts())
+    : ownMessage(record, at, own)
+}
+
+/** The same where headers have been read that may be none of ours. */
+export function foreignMessage(
+  { key, value, offset, timestamp }: LogRecord,
+  at: { readonly address: string; readonly partition: number },
+  texts: Readonly<Record<string, string>>,
+): IncomingRecord {
   return fromBrokerHeaders(
     {
       headers: unmarked(texts),
-      // A view would keep the whole answer of the broker in memory.
-      body: new Uint8Array(value ?? []),
+      body: value ?? noBytes,
       address: at.address,
       position: positionOf(at.partition, offset),
       publishedAt: timestamp,
@@ -68,24 +69,56 @@ export function messageOf(
   )
 }
 
+/** What {@link fromBrokerHeaders} makes of our own headers, without a list of them in between. */
+function ownMessage(
+  record: LogRecord,
+  at: { readonly address: string; readonly partition: number },
+  own: OwnHeaders,
+): IncomingRecord {
+  const { value, offset } = record
+  const message: Writable<IncomingRecord> = {
+    id: own.id,
+    type: own.type,
+    address: at.address,
+    position: positionOf(at.partition, offset),
+    publishedAt: record.timestamp,
+    body: value ?? noBytes,
+    headers: {},
+    contentType: own.contentType ?? 'application/json',
+  }
+  const key = own.key ?? record.key?.toString()
+  if (key !== undefined) message.key = key
+  const priority = numberOf(own.priority)
+  if (priority !== undefined) message.priority = priority
+  const expiresAt = numberOf(own.expiresAt)
+  if (expiresAt !== undefined) message.expiresAt = expiresAt
+  const deliverAt = numberOf(own.deliverAt)
+  if (deliverAt !== undefined) message.deliverAt = deliverAt
+  if (own.correlationId !== undefined) message.correlationId = own.correlationId
+  if (own.causationId !== undefined) message.causationId = own.causationId
+  return message
+}
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
+const noBytes = new Uint8Array(0)
+
+function numberOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  return Number.isFinite(value) ? value : undefined
+}
+
 function unmarked(texts: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   if (!Object.keys(texts).some((name) => markNames.has(name))) return texts
   return Object.fromEntries(Object.entries(texts).filter(([name]) => !markNames.has(name)))
 }
 
-/** The type alone, without the costs of a whole message where the header says it. */
+/** The type alone. */
 export function typeOf(record: LogRecord): string {
-  const own = textOf(record, 'treaty-type')
-  return own ?? messageOf(record, { address: '', partition: 0 }).type
+  return record.own?.type ?? messageOf(record, { address: '', partition: 0 }).type
 }
 
-/** The text of one header. */
-export function textOf(record: LogRecord, name: string): string | undefined {
-  let text: string | undefined
-  for (const [key, value] of record.headers) {
-    if (key !== null && key.length === name.length && key.toString() === name) {
-      text = value?.toString() ?? ''
-    }
-  }
-  return text
+/** The text of one mark. */
+export function markOf(record: LogRecord, name: string): string | undefined {
+  return record.own === undefined ? record.texts()[name] : undefined
 }

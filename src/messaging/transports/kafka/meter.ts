@@ -1,7 +1,8 @@
 import type { CompactedTopic } from './compacted.ts'
-import { marks, textOf, typeOf } from './messages.ts'
+import type { LogRecord } from './log-record.ts'
+import { markOf, marks, typeOf } from './messages.ts'
 import { laneName, type Place } from './names.ts'
-import { type LogRecord, readToEnd } from './reader.ts'
+import { readToEnd } from './reader.ts'
 import type { Line, Wire } from './wire.ts'
 
 /** How many messages a partition has ever had up to an offset. The same whoever counts: the log alone decides. */
@@ -173,14 +174,14 @@ function createCount(from: Metered): Count {
   }
   function countOne(record: LogRecord): void {
     const type = typeOf(record)
-    const group = textOf(record, marks.to)
+    const group = markOf(record, marks.to)
     if (group === undefined) {
       published.set(type, (published.get(type) ?? 0) + 1)
       return
     }
     const types = replayed.get(group) ?? new Map<string, Replays>()
     const { dead, expired } = types.get(type) ?? { dead: 0, expired: 0 }
-    const wasExpired = textOf(record, marks.counted) === 'expired'
+    const wasExpired = markOf(record, marks.counted) === 'expired'
     types.set(type, { dead: dead + (wasExpired ? 0 : 1), expired: expired + (wasExpired ? 1 : 0) })
     replayed.set(group, types)
   }

@@ -1,35 +1,49 @@
 import { delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { brokerErrorIds, isPassing } from './errors.ts'
+import { laneName, type Place } from './names.ts'
 import { encodeBatch, noSource, type PartitionBatch, produceApi } from './record-batch.ts'
+import { type BatchRecord, encodeTail, type RecordTail, TailWriter } from './record-tail.ts'
 import type { Server } from './url.ts'
 import { hasMoved, type Line, type Wire, withPartErrors } from './wire.ts'
 
 /** One record to be appended. */
-export interface Appended {
-  readonly topic: string
-  readonly partition: number
-  readonly key?: Buffer
-  /** Null: a tombstone. */
-  readonly value: Buffer | null
-  readonly headers: ReadonlyMap<string, string>
+export interface Appended extends Place, BatchRecord {}
+/** The same, encoded already. */
+export interface Encoded extends Place {
+  readonly tail: RecordTail
 }
-/** Its offset, or why it was refused. */
-export type AppendResult = { readonly offset: number } | { readonly error: TreatyError }
+/** Its offset, -1 where it is not known; or why it was refused. */
+export type AppendResult = number | TreatyError
 
 /** Appends to logs, in the order of the calls, acknowledged by every replica in sync. */
 export interface Producer {
-  append(records: readonly Appended[]): Promise<AppendResult[]>
+  append(records: readonly Encoded[]): Promise<readonly AppendResult[]>
   /** The same, where one that is refused is an error of the whole. @throws TreatyError */
-  appendAll(records: readonly Appended[]): Promise<number[]>
+  appendAll(records: readonly Appended[]): Promise<readonly number[]>
   close(): Promise<void>
 }
 
-interface Job {
-  readonly record: Appended
-  readonly bytes: number
-  resolve(result: AppendResult): void
+/** What one call of `append` waits for. */
+interface Call {
+  readonly results: AppendResult[]
+  open: number
+  resolve(results: readonly AppendResult[]): void
 }
+interface Job {
+  readonly record: Encoded
+  readonly call: Call
+  /** Which of the call's records it is. */
+  readonly at: number
+}
+/** What waits for one partition, and how many records it has had of us. */
+interface Queue extends Place {
+  readonly name: string
+  jobs: Job[]
+  isBusy: boolean
+  sequence: number
+}
+type Batches = Map<Queue, readonly Job[]>
 interface Identity {
   readonly producerId: bigint
   readonly producerEpoch: number
@@ -54,9 +68,10 @@ class LogProducer implements Producer {
   readonly #wire: Wire
   readonly #line: Line
   readonly #produce: ReturnType<typeof produceApi>
-  readonly #queues = new Map<string, Job[]>()
-  readonly #busy = new Set<string>()
-  readonly #sequences = new Map<string, number>()
+  readonly #queues = new Map<string, Queue[]>()
+  /** Those with something to send. */
+  readonly #filled = new Set<Queue>()
+  readonly #writer = new TailWriter()
   #identity: Promise<Identity> | undefined
   #isClosed = false
 
@@ -66,92 +81,109 @@ class LogProducer implements Producer {
     this.#produce = produceApi(wire.driver)
   }
 
-  async append(records: readonly Appended[]): Promise<AppendResult[]> {
-    const results = records.map(
-      (record) =>
-        new Promise<AppendResult>((resolve) => {
-          const partition = `${record.topic}#${record.partition}`
-          const job: Job = { record, bytes: sizeOf(record), resolve }
-          const queue = this.#queues.get(partition)
-          if (queue === undefined) this.#queues.set(partition, [job])
-          else queue.push(job)
-        }),
-    )
+  append(records: readonly Encoded[]): Promise<readonly AppendResult[]> {
+    if (records.length === 0) return Promise.resolve([])
+    const { promise, resolve } = Promise.withResolvers<readonly AppendResult[]>()
+    const call: Call = {
+      results: new Array(records.length).fill(-1),
+      open: records.length,
+      resolve,
+    }
+    for (let at = 0; at < records.length; at += 1) {
+      const record = records[at] as Encoded
+      const queue = this.#queueOf(record)
+      queue.jobs.push({ record, call, at })
+      this.#filled.add(queue)
+    }
     // Calls of one turn of the event loop share a request.
     queueMicrotask(() => void this.#pump())
-    return Promise.all(results)
+    return promise
   }
 
-  async appendAll(records: readonly Appended[]): Promise<number[]> {
-    const results = await this.append(records)
+  async appendAll(records: readonly Appended[]): Promise<readonly number[]> {
+    const encoded = records.map((record) => {
+      const { topic, partition } = record
+      return { topic, partition, tail: encodeTail(this.#writer, record) }
+    })
+    const results = await this.append(encoded)
     return results.map((result) => {
-      if ('error' in result) throw result.error
-      return result.offset
+      if (typeof result !== 'number') throw result
+      return result
     })
   }
 
-  async #pump(): Promise<void> {
-    const waiting = [...this.#queues.keys()].filter((partition) => !this.#busy.has(partition))
-    if (waiting.length === 0) return
-    const leaders = await this.#leadersOf(waiting).catch(() => new Map<string, undefined>())
-    const byServer = new Map<Server | undefined, string[]>()
-    for (const partition of waiting) {
-      if (this.#busy.has(partition) || !this.#queues.has(partition)) continue
-      const server = leaders.get(partition)
-      byServer.set(server, [...(byServer.get(server) ?? []), partition])
+  #queueOf({ topic, partition }: Place): Queue {
+    let queues = this.#queues.get(topic)
+    if (queues === undefined) {
+      queues = []
+      this.#queues.set(topic, queues)
     }
-    for (const partitions of byServer.values()) void this.#send(partitions)
+    const known = queues[partition]
+    if (known !== undefined) return known
+    const name = laneName({ topic, partition })
+    const queue: Queue = { topic, partition, name, jobs: [], isBusy: false, sequence: 0 }
+    queues[partition] = queue
+    return queue
   }
 
-  async #leadersOf(
-    partitions: readonly string[],
-  ): Promise<ReadonlyMap<string, Server | undefined>> {
-    const names = partitions.map((each) => each.slice(0, each.lastIndexOf('#')))
-    const topics = await this.#wire.topics([...new Set(names)])
+  async #pump(): Promise<void> {
+    const waiting = [...this.#filled].filter(({ isBusy }) => !isBusy)
+    if (waiting.length === 0) return
+    const leaders = await this.#leadersOf(waiting).catch(() => new Map<Queue, undefined>())
+    const byServer = new Map<Server | undefined, Queue[]>()
+    for (const queue of waiting) {
+      if (queue.isBusy || queue.jobs.length === 0) continue
+      const server = leaders.get(queue)
+      const list = byServer.get(server)
+      if (list === undefined) byServer.set(server, [queue])
+      else list.push(queue)
+    }
+    for (const queues of byServer.values()) void this.#send(queues)
+  }
+
+  async #leadersOf(queues: readonly Queue[]): Promise<ReadonlyMap<Queue, Server | undefined>> {
+    const topics = await this.#wire.topics(topicsOf(queues))
     return new Map(
-      partitions.map((each, at) => {
-        const number = Number(each.slice(each.lastIndexOf('#') + 1))
-        return [each, topics.get(names[at] as string)?.leaders[number]]
-      }),
+      queues.map((queue) => [queue, topics.get(queue.topic)?.leaders[queue.partition]]),
     )
   }
 
   /** One request after another while there is something for these partitions. */
-  async #send(partitions: readonly string[]): Promise<void> {
-    for (const partition of partitions) this.#busy.add(partition)
-    const batches = this.#take(partitions)
+  async #send(queues: readonly Queue[]): Promise<void> {
+    for (const queue of queues) queue.isBusy = true
+    const batches = this.#take(queues)
     try {
       await this.#deliver(batches)
     } finally {
-      for (const partition of partitions) this.#busy.delete(partition)
-      if (this.#queues.size > 0) void this.#pump()
+      for (const queue of queues) queue.isBusy = false
+      if (this.#filled.size > 0) void this.#pump()
     }
   }
 
-  #take(partitions: readonly string[]): Map<string, Job[]> {
-    const taken = new Map<string, Job[]>()
+  #take(queues: readonly Queue[]): Batches {
+    const taken: Batches = new Map()
     let total = 0
-    for (const partition of partitions) {
-      const queue = this.#queues.get(partition) ?? []
+    for (const queue of queues) {
+      const { jobs } = queue
       let bytes = 0
       let count = 0
-      while (count < queue.length) {
-        const { bytes: size } = queue[count] as Job
+      while (count < jobs.length) {
+        const size = sizeOf(jobs[count] as Job)
         const isFull = bytes + size > batchBytesMax || total + size > requestBytesMax
         if (isFull && (count > 0 || total > 0)) break
         bytes += size
         total += size
         count += 1
       }
-      if (count > 0) taken.set(partition, queue.slice(0, count))
-      if (count === queue.length) this.#queues.delete(partition)
-      else this.#queues.set(partition, queue.slice(count))
+      if (count > 0) taken.set(queue, jobs.slice(0, count))
+      queue.jobs = count === jobs.length ? [] : jobs.slice(count)
+      if (queue.jobs.length === 0) this.#filled.delete(queue)
     }
     return taken
   }
 
   /** Sends the batches until each is stored or refused. */
-  async #deliver(batches: Map<string, Job[]>): Promise<void> {
+  async #deliver(batches: Batches): Promise<void> {
     const { clock } = this.#wire
     const until = clock.monotonic() + boundMs
     let isDoubtful = false
@@ -173,27 +205,26 @@ class LogProducer implements Producer {
       }
       await delay(clock, Math.min(500, 25 * 2 ** Math.min(attempt, 5)))
       if (isLostIdentity(failure)) this.#forgetIdentity()
-      await this.#wire.topics(topicsOf(batches), true).catch(() => undefined)
+      await this.#wire.topics(topicsOf(batches.keys()), true).catch(() => undefined)
     }
   }
 
   /** One request; what it settled leaves `batches`. The first failure of a part, if one did. */
-  async #request(batches: Map<string, Job[]>): Promise<unknown> {
+  async #request(batches: Batches): Promise<unknown> {
     const { driver, target } = this.#wire
     const leaders = await this.#leadersOf([...batches.keys()])
     const identity = target.isIdempotent ? await this.#identify() : undefined
-    const byServer = new Map<Server, string[]>()
-    for (const partition of batches.keys()) {
-      const server = leaders.get(partition)
+    const byServer = new Map<Server, Queue[]>()
+    for (const queue of batches.keys()) {
+      const server = leaders.get(queue)
       if (server === undefined) continue
-      byServer.set(server, [...(byServer.get(server) ?? []), partition])
+      const list = byServer.get(server)
+      if (list === undefined) byServer.set(server, [queue])
+      else list.push(queue)
     }
-    if (byServer.size === 0) return missingTopic(driver)
     const failures = await Promise.all(
-      [...byServer].map(([server, partitions]) =>
-        this.#requestFrom(server, { batches, partitions, identity }).catch(
-          (error: unknown) => error,
-        ),
+      [...byServer].map(([server, queues]) =>
+        this.#requestFrom(server, { batches, queues, identity }).catch((error: unknown) => error),
       ),
     )
     const failure = failures.find((each) => each !== undefined)
@@ -204,70 +235,68 @@ class LogProducer implements Producer {
   async #requestFrom(
     server: Server,
     asked: {
-      readonly batches: Map<string, Job[]>
-      readonly partitions: readonly string[]
+      readonly batches: Batches
+      readonly queues: readonly Queue[]
       readonly identity: Identity | undefined
     },
   ): Promise<unknown> {
-    const { batches, partitions, identity } = asked
+    const { batches, queues, identity } = asked
     const { driver } = this.#wire
-    const encoded = partitions.map((name) => this.#encode(name, batches.get(name) ?? [], identity))
+    const encoded = queues.map((queue) => this.#encode(queue, batches.get(queue) ?? [], identity))
     const answer = await withPartErrors(
       this.#line.call(server, this.#produce, ackAll, boundMs, encoded),
     )
     let failure: unknown
-    for (const { name, partitionResponses } of answer.responses) {
+    for (const { name: topic, partitionResponses } of answer.responses) {
       for (const part of partitionResponses) {
-        const partition = `${name}#${part.index}`
-        const jobs = batches.get(partition)
+        const queue = this.#queueOf({ topic, partition: part.index })
+        const jobs = batches.get(queue)
         if (jobs === undefined) continue
         // A repeat that the broker recognised is there, wherever it is.
         const isStored = part.errorCode === 0 || part.errorCode === duplicateSequence
         if (isStored) {
-          this.#sequences.set(
-            partition,
-            ((this.#sequences.get(partition) ?? 0) + jobs.length) % 2 ** 31,
-          )
-          batches.delete(partition)
+          queue.sequence = (queue.sequence + jobs.length) % 2 ** 31
+          batches.delete(queue)
           const base = Number(part.baseOffset)
-          for (const [at, job] of jobs.entries()) job.resolve({ offset: base < 0 ? -1 : base + at })
+          for (let at = 0; at < jobs.length; at += 1) {
+            settle(jobs[at] as Job, base < 0 ? -1 : base + at)
+          }
         } else if (isTooLarge(part.errorCode)) {
-          batches.delete(partition)
-          await this.#split(partition, jobs, part.errorMessage ?? '')
+          batches.delete(queue)
+          await this.#split(queue, jobs, part.errorMessage ?? '')
         } else failure ??= new driver.ProtocolError(part.errorCode)
       }
     }
     return failure
   }
 
-  #encode(name: string, jobs: readonly Job[], identity: Identity | undefined): PartitionBatch {
+  #encode(queue: Queue, jobs: readonly Job[], identity: Identity | undefined): PartitionBatch {
     const { driver, clock } = this.#wire
-    const sequence = this.#sequences.get(name) ?? 0
+    const { topic, partition, sequence } = queue
     const source = identity === undefined ? noSource : { ...identity, sequence }
-    const records = jobs.map(({ record }) => record)
-    const bytes = encodeBatch(records, source, { now: clock.now(), crc: driver.crc32c })
-    const at = name.lastIndexOf('#')
-    return { topic: name.slice(0, at), partition: Number(name.slice(at + 1)), bytes }
+    const tails = jobs.map(({ record }) => record.tail)
+    // Of bytes in its own kind of buffer the client takes the sum without copying them.
+    const crc = (bytes: Buffer) => driver.crc32c(driver.Writer.create().append(bytes).dynamicBuffer)
+    return { topic, partition, bytes: encodeBatch(tails, source, { now: clock.now(), crc }) }
   }
 
   /** A batch that is too large may hold messages that are not. */
-  async #split(partition: string, jobs: readonly Job[], why: string): Promise<void> {
+  async #split(queue: Queue, jobs: readonly Job[], why: string): Promise<void> {
     const [job] = jobs
     if (jobs.length === 1 && job !== undefined) {
-      job.resolve({ error: tooLarge(job.record, why) })
+      settle(job, tooLarge(job.record, why))
       return
     }
-    for (const each of jobs) await this.#deliver(new Map([[partition, [each]]]))
+    for (const each of jobs) await this.#deliver(new Map([[queue, [each]]]))
   }
 
-  #refuse(batches: Map<string, Job[]>, failure: unknown, isDoubtful: boolean): void {
+  #refuse(batches: Batches, failure: unknown, isDoubtful: boolean): void {
     if (isDoubtful) this.#forgetIdentity()
     const known = this.#wire.known(failure)
-    for (const { record, resolve } of [...batches.values()].flat()) {
-      if (isMissing(failure)) resolve({ error: noChannel(record.topic) })
-      else if (isDoubtful && known.code === 'BROKER_UNREACHABLE')
-        resolve({ error: unconfirmed(known) })
-      else resolve({ error: known })
+    for (const job of [...batches.values()].flat()) {
+      if (isMissing(failure)) settle(job, noChannel(job.record.topic))
+      else if (isDoubtful && known.code === 'BROKER_UNREACHABLE') settle(job, unconfirmed(known))
+      else settle(job, known)
     }
   }
 
@@ -283,7 +312,7 @@ class LogProducer implements Producer {
     const { api } = this.#wire.driver.initProducerIdV4
     const server = await this.#wire.anyServer()
     const answer = await this.#line.call(server, api, null, 0)
-    this.#sequences.clear()
+    for (const queue of [...this.#queues.values()].flat()) queue.sequence = 0
     return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
   }
 
@@ -295,6 +324,12 @@ class LogProducer implements Producer {
     this.#isClosed = true
     await this.#line.close()
   }
+}
+
+function settle({ call, at }: Job, result: AppendResult): void {
+  call.results[at] = result
+  call.open -= 1
+  if (call.open === 0) call.resolve(call.results)
 }
 
 const duplicateSequence = 46
@@ -321,19 +356,19 @@ function neverSent(error: unknown): boolean {
   return /^Connection to .* (failed|timed out)/.test((error as Error).message ?? '')
 }
 
-function topicsOf(batches: ReadonlyMap<string, unknown>): string[] {
-  return [...new Set([...batches.keys()].map((each) => each.slice(0, each.lastIndexOf('#'))))]
+function topicsOf(places: Iterable<Place>): string[] {
+  const names = new Set<string>()
+  for (const { topic } of places) names.add(topic)
+  return [...names]
 }
 
 /** Bytes of a record in a batch, a little too high. */
-function sizeOf({ key, value, headers }: Appended): number {
-  let bytes = 32 + (key?.byteLength ?? 0) + (value?.byteLength ?? 0)
-  for (const [name, text] of headers) bytes += name.length + text.length * 3 + 4
-  return bytes
+function sizeOf({ record: { tail } }: Job): number {
+  return tail.to - tail.from + 16
 }
 
-function tooLarge(record: Appended, why: string): TreatyError {
-  const bytes = record.value?.byteLength ?? 0
+function tooLarge(record: Encoded, why: string): TreatyError {
+  const bytes = record.tail.valueBytes
   return new TreatyError(
     'MESSAGE_TOO_LARGE',
     `the broker refused a message of ${bytes} bytes on the topic '${record.topic}'${why === '' ? '' : `: ${why}`}`,

@@ -1,9 +1,10 @@
 import { TreatyError } from '../../../core/errors.ts'
 import { laneOf } from '../../lanes/share.ts'
 import type { OutgoingRecord, PublishResult } from '../../transport.ts'
-import { headersOf, keyOf } from './messages.ts'
+import { encodeMessage } from './message-tail.ts'
 import { positionOf, topicOf } from './names.ts'
-import type { Appended, Producer } from './producer.ts'
+import type { AppendResult, Encoded, Producer } from './producer.ts'
+import { TailWriter } from './record-tail.ts'
 import type { Registry } from './registry.ts'
 import type { Wire } from './wire.ts'
 
@@ -28,46 +29,43 @@ interface Route {
 /** Sends messages to the lane of their key; those without one go round the lanes in turn. */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { producer, messageBytesMax } = options
+  const writer = new TailWriter()
   let turn = 0
 
-  function appended(record: OutgoingRecord, route: Route): Appended {
-    const { topic, lanes, isOneLane } = route
-    if (!isOneLane && record.key === undefined) turn = (turn + 1) % 2 ** 31
-    const partition = isOneLane
-      ? 0
-      : record.key === undefined
-        ? turn % lanes
-        : laneOf(record.key, lanes)
-    const { body } = record
-    const value = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    return { topic, partition, ...keyOf(record), value, headers: headersOf(record) }
+  function partitionOf({ key }: OutgoingRecord, { lanes, isOneLane }: Route): number {
+    if (isOneLane) return 0
+    if (key !== undefined) return laneOf(key, lanes)
+    turn = (turn + 1) % 2 ** 31
+    return turn % lanes
   }
 
   return {
     async publish(records) {
-      const addresses = [...new Set(records.map(({ address }) => address))]
-      const routes = await routesOf(options, addresses)
-      const results: (PublishResult | undefined)[] = records.map((record) => {
+      const routes = await routesOf(options, records)
+      const results: (PublishResult | undefined)[] = new Array(records.length).fill(undefined)
+      const sent: Encoded[] = []
+      const places: number[] = []
+      for (let at = 0; at < records.length; at += 1) {
+        const record = records[at] as OutgoingRecord
+        const route = routes.get(record.address)
         if (record.body.byteLength > messageBytesMax) {
-          return { error: tooLarge(record, messageBytesMax) }
+          results[at] = { error: tooLarge(record, messageBytesMax) }
+        } else if (route === undefined) results[at] = { error: noChannel(record.address) }
+        else {
+          const partition = partitionOf(record, route)
+          sent.push({ topic: route.topic, partition, tail: encodeMessage(writer, record) })
+          places.push(at)
         }
-        const route = routes.get(record.address)
-        return route === undefined ? { error: noChannel(record.address) } : undefined
-      })
-      const sent = records.flatMap((record, at) => {
-        const route = routes.get(record.address)
-        return results[at] === undefined && route !== undefined
-          ? [{ at, record, appended: appended(record, route) }]
-          : []
-      })
-      const taken = await producer.append(sent.map((each) => each.appended))
-      for (const [index, { at, record, appended: at2 }] of sent.entries()) {
-        const result = taken[index]
-        if (result === undefined) continue
-        results[at] =
-          'error' in result
-            ? result
-            : { id: record.id, position: positionOf(at2.partition, Math.max(0, result.offset)) }
+      }
+      const taken = await producer.append(sent)
+      for (let index = 0; index < sent.length; index += 1) {
+        const at = places[index] as number
+        const result = taken[index] as AppendResult
+        if (typeof result !== 'number') results[at] = { error: result }
+        else {
+          const position = positionOf((sent[index] as Encoded).partition, Math.max(0, result))
+          results[at] = { id: (records[at] as OutgoingRecord).id, position }
+        }
       }
       return results as PublishResult[]
     },
@@ -75,24 +73,36 @@ export function createPublisher(options: PublisherOptions): Publisher {
 }
 
 async function routesOf(
-  { registry, wire }: PublisherOptions,
-  addresses: readonly string[],
+  options: PublisherOptions,
+  records: readonly OutgoingRecord[],
 ): Promise<ReadonlyMap<string, Route>> {
+  const { registry, wire } = options
   const routes = new Map<string, Route>()
-  if (addresses.some((address) => registry.channel(address) === undefined)) await registry.refresh()
-  for (const address of addresses) {
-    const known = registry.channel(address)
-    if (known !== undefined) {
-      const isOneLane = known.ordering === 'per-channel' || known.lanes === 1
-      routes.set(address, { topic: known.topic, lanes: known.lanes, isOneLane })
-      continue
-    }
-    // A topic that others made, and no contract of ours has ensured here.
+  const unknown = new Set<string>()
+  for (const { address } of records) {
+    if (routes.has(address) || unknown.has(address)) continue
+    const route = knownRoute(registry, address)
+    if (route === undefined) unknown.add(address)
+    else routes.set(address, route)
+  }
+  if (unknown.size === 0) return routes
+  await registry.refresh()
+  for (const address of unknown) {
     const topic = topicOf(address, wire.target.prefix)
-    const lanes = (await wire.topics([topic])).get(topic)?.leaders.length
-    if (lanes !== undefined) routes.set(address, { topic, lanes, isOneLane: lanes === 1 })
+    const known = knownRoute(registry, address)
+    // A topic that others made, and no contract of ours has ensured here.
+    const lanes = known?.lanes ?? (await wire.topics([topic])).get(topic)?.leaders.length
+    if (known !== undefined) routes.set(address, known)
+    else if (lanes !== undefined) routes.set(address, { topic, lanes, isOneLane: lanes === 1 })
   }
   return routes
+}
+
+function knownRoute(registry: Registry, address: string): Route | undefined {
+  const known = registry.channel(address)
+  if (known === undefined) return undefined
+  const { topic, lanes, ordering } = known
+  return { topic, lanes, isOneLane: ordering === 'per-channel' || lanes === 1 }
 }
 
 function noChannel(address: string): TreatyError {

@@ -1,18 +1,8 @@
-import type { RecordsBatch } from '@platformatic/kafka'
+import { fetchApi } from './fetch.ts'
+import type { LogRecord } from './log-record.ts'
 import type { Place } from './names.ts'
 import type { Server } from './url.ts'
-import { type Line, type Wire, withPartErrors } from './wire.ts'
-
-/** One record of a log as Kafka keeps it. Its bytes are a view into a larger answer: copy what is kept. */
-export interface LogRecord {
-  readonly offset: number
-  /** Epoch milliseconds. */
-  readonly timestamp: number
-  readonly key: Buffer | null
-  /** Null: a tombstone. */
-  readonly value: Buffer | null
-  readonly headers: readonly (readonly [Buffer | null, Buffer | null])[]
-}
+import type { Line, Wire } from './wire.ts'
 
 /** Where reading goes on in one partition. */
 export interface Reach extends Place {
@@ -37,7 +27,6 @@ const answerBytesMax = 16_777_216
 const readCommitted = 1
 export const offsetOutOfRange = 1
 const topicGone = 3
-const isControl = 1 << 5
 
 /** Reads on from each place once, waiting up to `waitMs` for anything. Errors of a part are in its chunk. */
 export async function readLogs(
@@ -98,70 +87,26 @@ async function readFrom(
       partitionMaxBytes: bytesMax ?? chunkBytesDefault,
     })),
   }))
-  const { api } = wire.driver.fetchV12
   // Session epoch -1: the server keeps no state of ours.
-  const answer = await withPartErrors(
-    line.call(server, api, waitMs, 1, answerBytesMax, readCommitted, 0, -1, topics, [], ''),
+  const answer = await line.call(
+    server,
+    fetchApi(wire.driver),
+    waitMs,
+    1,
+    answerBytesMax,
+    readCommitted,
+    0,
+    -1,
+    topics,
+    [],
+    '',
   )
-  return answer.responses.flatMap(({ topicId: topic, partitions }) =>
-    partitions.map((part) => {
-      const from = offsets.get(`${topic} ${part.partitionIndex}`) ?? 0
-      const batches = committed(part.records ?? [], part.abortedTransactions ?? [])
-      const { records, next } = unpack(batches, from)
-      return {
-        topic,
-        partition: part.partitionIndex,
-        records,
-        next,
-        end: Number(part.lastStableOffset),
-        start: Number(part.logStartOffset),
-        errorCode: part.errorCode,
-      }
+  return answer.flatMap(({ topic, partitions }) =>
+    partitions.map(({ read, ...part }): LogChunk => {
+      const { records, next } = read(offsets.get(`${topic} ${part.partition}`) ?? 0)
+      return { topic, ...part, records, next }
     }),
   )
-}
-
-/** Takes out what transactions wrote that were given up (KIP-98): from their first offset to their abort marker. */
-function committed(
-  batches: readonly RecordsBatch[],
-  aborted: readonly { producerId: bigint; firstOffset: bigint }[],
-): readonly RecordsBatch[] {
-  if (aborted.length === 0) return batches
-  const open = [...aborted].sort((one, two) => Number(one.firstOffset - two.firstOffset))
-  const dead = new Set<bigint>()
-  return batches.map((batch) => {
-    while (open[0] !== undefined && open[0].firstOffset <= batch.firstOffset) {
-      dead.add((open.shift() as (typeof open)[number]).producerId)
-    }
-    if ((batch.attributes & isControl) !== 0) {
-      dead.delete(batch.producerId)
-      return batch
-    }
-    const isTransactional = (batch.attributes & (1 << 4)) !== 0
-    return isTransactional && dead.has(batch.producerId) ? { ...batch, records: [] } : batch
-  })
-}
-
-/** The messages from an offset on: batches may begin earlier, and markers are no messages. */
-function unpack(
-  batches: readonly RecordsBatch[],
-  from: number,
-): { records: LogRecord[]; next: number } {
-  const records: LogRecord[] = []
-  let next = from
-  for (const batch of batches) {
-    const first = Number(batch.firstOffset)
-    next = Math.max(next, first + batch.lastOffsetDelta + 1)
-    if ((batch.attributes & isControl) !== 0) continue
-    for (const record of batch.records) {
-      const offset = first + record.offsetDelta
-      if (offset < from) continue
-      const { key, value, headers } = record
-      const timestamp = Number(batch.firstTimestamp + record.timestampDelta)
-      records.push({ offset, timestamp, key, value, headers })
-    }
-  }
-  return { records, next }
 }
 
 function groupByTopic<Each extends Place>(places: readonly Each[]): [string, Each[]][] {

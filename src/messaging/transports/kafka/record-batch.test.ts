@@ -2,8 +2,10 @@ import * as driver from '@platformatic/kafka'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeBatch, noSource } from './record-batch.ts'
+import { type BatchRecord, encodeTail, TailWriter } from './record-tail.ts'
 
 const how = { now: 1_700_000_000_123, crc: driver.crc32c as (bytes: Buffer) => number }
+const tailOf = (record: BatchRecord) => encodeTail(new TailWriter(), record)
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
 
 describe('a batch of records', () => {
@@ -18,7 +20,11 @@ describe('a batch of records', () => {
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 200 }), (records) => {
         const given = records.map(({ key, ...rest }) => ({ ...rest, ...(key ? { key } : {}) }))
-        const encoded = encodeBatch(given, { producerId: 7n, producerEpoch: 3, sequence: 9 }, how)
+        const encoded = encodeBatch(
+          given.map(tailOf),
+          { producerId: 7n, producerEpoch: 3, sequence: 9 },
+          how,
+        )
         const [batch] = driver.readRecordsBatches(driver.Reader.from(encoded))
 
         expect(batch).toMatchObject({
@@ -50,7 +56,11 @@ describe('a batch of records', () => {
       [{ topic: 't', partition: 0, value, headers, timestamp }],
       { producerId: -1n, producerEpoch: -1, partitionLeaderEpoch: -1 },
     ).buffer
-    const ours = encodeBatch([{ value, headers: new Map([['name', 'text']]) }], noSource, how)
+    const ours = encodeBatch(
+      [tailOf({ value, headers: new Map([['name', 'text']]) })],
+      noSource,
+      how,
+    )
 
     // Theirs has the sequence 0 where there is no producer.
     expect(ours.subarray(61)).toEqual(theirs.subarray(61))

@@ -1,13 +1,7 @@
 import type { API } from '@platformatic/kafka'
 import type { KafkaDriver } from './kafka-driver.ts'
+import { type RecordTail, varintSize, writeVarint } from './record-tail.ts'
 
-/** What of a record goes into a batch. */
-export interface BatchRecord {
-  readonly key?: Buffer
-  /** Null: a tombstone. */
-  readonly value: Buffer | null
-  readonly headers: ReadonlyMap<string, string>
-}
 export interface BatchSource {
   readonly producerId: bigint
   readonly producerEpoch: number
@@ -33,18 +27,24 @@ const magic = 2
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 export function encodeBatch(
-  records: readonly BatchRecord[],
+  records: readonly RecordTail[],
   source: BatchSource,
   how: { readonly now: number; readonly crc: (bytes: Buffer) => number },
 ): Buffer {
-  const sizes = records.map(bodySize)
   let total = headBytes
-  for (const size of sizes) total += varintSize(size) + size
+  for (let index = 0; index < records.length; index += 1) {
+    const size = bodySize(records[index] as RecordTail, index)
+    total += varintSize(size) + size
+  }
   const bytes = Buffer.allocUnsafe(total)
   let at = headBytes
-  for (const [index, record] of records.entries()) {
-    at = writeVarint(bytes, at, sizes[index] as number)
-    at = writeBody(bytes, at, { record, index })
+  for (let index = 0; index < records.length; index += 1) {
+    const record = records[index] as RecordTail
+    at = writeVarint(bytes, at, bodySize(record, index))
+    bytes[at] = 0
+    bytes[at + 1] = 0
+    at = writeVarint(bytes, at + 2, index)
+    at += record.bytes.copy(bytes, at, record.from, record.to)
   }
   bytes.writeBigInt64BE(0n, 0)
   bytes.writeInt32BE(total - 12, 8)
@@ -63,73 +63,8 @@ export function encodeBatch(
 }
 
 /** Attributes and the time beside the batch's are zero. */
-function bodySize({ key, value, headers }: BatchRecord, index: number): number {
-  let size = 2 + varintSize(index) + blobSize(key) + blobSize(value) + varintSize(headers.size)
-  for (const [name, text] of headers) size += textSize(name) + textSize(text)
-  return size
-}
-
-function blobSize(bytes: Buffer | null | undefined): number {
-  if (bytes === null || bytes === undefined) return 1
-  return varintSize(bytes.byteLength) + bytes.byteLength
-}
-
-function textSize(text: string): number {
-  const size = Buffer.byteLength(text)
-  return varintSize(size) + size
-}
-
-function writeBody(
-  bytes: Buffer,
-  from: number,
-  { record, index }: { record: BatchRecord; index: number },
-): number {
-  bytes[from] = 0
-  bytes[from + 1] = 0
-  let at = writeVarint(bytes, from + 2, index)
-  at = writeBlob(bytes, at, record.key)
-  at = writeBlob(bytes, at, record.value)
-  at = writeVarint(bytes, at, record.headers.size)
-  for (const [name, text] of record.headers) {
-    at = writeText(bytes, at, name)
-    at = writeText(bytes, at, text)
-  }
-  return at
-}
-
-function writeBlob(bytes: Buffer, at: number, blob: Buffer | null | undefined): number {
-  if (blob === null || blob === undefined) return writeVarint(bytes, at, -1)
-  const behind = writeVarint(bytes, at, blob.byteLength)
-  bytes.set(blob, behind)
-  return behind + blob.byteLength
-}
-
-function writeText(bytes: Buffer, at: number, text: string): number {
-  const behind = writeVarint(bytes, at, Buffer.byteLength(text))
-  return behind + bytes.write(text, behind)
-}
-
-/** Bytes of a number in zigzag and groups of seven bits. */
-function varintSize(value: number): number {
-  let rest = ((value << 1) ^ (value >> 31)) >>> 0
-  let size = 1
-  while (rest > 0x7f) {
-    rest >>>= 7
-    size += 1
-  }
-  return size
-}
-
-function writeVarint(bytes: Buffer, from: number, value: number): number {
-  let rest = ((value << 1) ^ (value >> 31)) >>> 0
-  let at = from
-  while (rest > 0x7f) {
-    bytes[at] = (rest & 0x7f) | 0x80
-    rest >>>= 7
-    at += 1
-  }
-  bytes[at] = rest
-  return at + 1
+function bodySize({ from, to }: RecordTail, index: number): number {
+  return 2 + varintSize(index) + to - from
 }
 
 type ProduceArguments = [acks: number, timeoutMs: number, batches: readonly PartitionBatch[]]

@@ -1,8 +1,8 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { ChannelTopology, GroupTopology } from '../../transport.ts'
 import { type CompactedTopic, followCompacted } from './compacted.ts'
+import type { LogRecord } from './log-record.ts'
 import type { Producer } from './producer.ts'
-import type { LogRecord } from './reader.ts'
 import { createTopics } from './topics.ts'
 import type { Line, Wire } from './wire.ts'
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { API, Connection, ConnectionPool } from '@platformatic/kafka'
 import { type Clock, delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
@@ -97,31 +98,34 @@ class ClusterWire implements Wire {
   }
 
   line({ requestMs }: { readonly requestMs: number }): Line {
-    const pool = this.#pool(requestMs)
+    // TLS knows names of servers, and no addresses (RFC 6066, 3): those with one have connections of their own.
+    const named = this.#pool(requestMs, true)
+    const numbered = this.#pool(requestMs, false)
     const line: Line = {
       call: async (server, api, ...args) => {
         if (this.isClosed) throw closedError()
-        const connection = await pool.get({ ...server })
+        const pool = isIP(server.host) === 0 ? named : numbered
+        const known = pool.getEstablishedConnection(server)
+        const connection = known?.isConnected() === true ? known : await pool.get({ ...server })
         return api.async(connection, ...args)
       },
       close: async () => {
         this.#lines.delete(line)
-        await pool.close().catch(() => undefined)
+        await Promise.allSettled([named.close(), numbered.close()])
       },
     }
     this.#lines.add(line)
     return line
   }
 
-  #pool(requestMs: number): ConnectionPool {
+  #pool(requestMs: number, isNamed: boolean): ConnectionPool {
     const { tls, sasl } = this.target
+    const tlsServerName = isNamed && tls !== undefined && tls.servername === undefined
     const pool = new this.driver.ConnectionPool('treaty', {
       connectTimeout: connectMs,
       requestTimeout: requestMs,
       maxInflights: 64,
-      ...(tls === undefined
-        ? {}
-        : { tls, ...(tls.servername === undefined ? { tlsServerName: true } : {}) }),
+      ...(tls === undefined ? {} : { tls, tlsServerName }),
       ...(sasl === undefined ? {} : { sasl }),
     })
     // A connection that fails while nobody waits for it must not end the process.
