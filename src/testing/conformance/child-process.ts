@@ -52,13 +52,15 @@ export async function startChild(setup: ChildSetup): Promise<Child> {
   const failures: string[] = []
   let calls = 0
 
+  // What it said before it ended may arrive after the news of its end.
+  const silent = new Promise<void>((resolve) => forked.once('disconnect', resolve))
   const gone = new Promise<void>((resolve) => {
     forked.once('exit', (code, signal) => {
       for (const each of waiting.values()) {
         each.reject(new Error(`the child process ended (${signal ?? code}) before it answered`))
       }
       waiting.clear()
-      resolve()
+      void silent.then(resolve)
     })
   })
   forked.on('message', (message: FromChild) => {

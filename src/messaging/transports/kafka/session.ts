@@ -111,7 +111,7 @@ function assemble(
     stats,
     inventory: () => takeInventory(shared, stats),
     remove: (surplus) => removeSurplus(shared, surplus),
-    trim: () => trimLogs(reading),
+    trim: () => trimLogs({ ...reading, groups }),
     async end(drainMs) {
       await Promise.all([...groups.values()].map((group) => group.close(drainMs)))
       await ephemerals.end()

@@ -10,6 +10,8 @@ export interface TrimOptions {
   readonly wire: Wire
   readonly registry: Registry
   readonly states: States
+  /** Groups that this process works for. */
+  readonly groups: ReadonlyMap<string, unknown>
 }
 
 /** Fewer messages than this are not worth a request. */
@@ -17,12 +19,19 @@ const batchMin = 1000
 
 /**
  * Where the contract keeps nothing, messages go once every group is done with them: up to the lowest committed offset, and never
- * what is not counted yet.
+ * what is not counted yet. Only where a group of ours gets on: a cluster may have thousands of channels that are no business of this process.
  */
 export async function trimLogs(options: TrimOptions): Promise<void> {
-  const { wire, registry } = options
+  const { wire, registry, groups } = options
   await registry.refresh()
-  const loose = registry.channels.filter(({ retentionMs }) => retentionMs === undefined)
+  const read = new Set(
+    registry.groups.flatMap(({ name, subscriptions }) =>
+      groups.has(name) ? subscriptions.map(({ address }) => address) : [],
+    ),
+  )
+  const loose = registry.channels.filter(
+    ({ address, retentionMs }) => retentionMs === undefined && read.has(address),
+  )
   const facts = await wire.topics(loose.map(({ topic }) => topic))
   for (const channel of loose) {
     const { topic } = channel
