@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { TreatyError } from '../../src/core/errors.ts'
+import { isTreatyError, type TreatyError } from '../../src/core/errors.ts'
 import type { Delivery, Topology, Transport } from '../../src/messaging/transport.ts'
 import { createRabbitmqTransport } from '../../src/messaging/transports/rabbitmq/index.ts'
 import { namesUnder } from '../../src/messaging/transports/rabbitmq/names.ts'
@@ -263,6 +263,37 @@ await withService('rabbitmq', async (server) => {
       proxy.thaw()
       await until(async () => (await codeOf(transport, 'm3')) === 'taken')
       await until(() => idsOf(came).includes('m3'))
+      await end(transport)
+    })
+
+    it('that ends in the middle of a conversation is told of by a code of ours', async () => {
+      const { proxy, url, end } = await proxied()
+      const transport = createRabbitmqTransport({ url })
+      await transport.connect()
+      await transport.ensure(topology, 'create')
+      const works = [
+        () => transport.ensure(topology, 'verify'),
+        () => transport.stats(),
+        () => transport.dead.list({}, { limit: 10 }),
+        () => transport.inventory?.(),
+      ]
+      const refusals: unknown[] = []
+      proxy.setDelay(2)
+      for (let round = 0; round < 12; round += 1) {
+        // The connection is there again.
+        await until(() =>
+          transport.stats().then(
+            () => true,
+            () => false,
+          ),
+        )
+        const ends = works.map((work) => work()?.catch((error: unknown) => refusals.push(error)))
+        await new Promise((resolve) => setTimeout(resolve, round * 2))
+        proxy.cut()
+        await Promise.all(ends)
+      }
+      expect(refusals.length).toBeGreaterThan(0)
+      expect(refusals.filter((error) => !isTreatyError(error))).toEqual([])
       await end(transport)
     })
 

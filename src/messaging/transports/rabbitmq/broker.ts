@@ -14,6 +14,7 @@ import type {
 } from '../../transport.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { loadRabbitmqDriver } from './driver.ts'
+import { rabbitmqError } from './errors.ts'
 import { createRunner, type Runner } from './group-runner.ts'
 import { type OpenedSession, openSession } from './open-session.ts'
 import { placesOf, type Session } from './session.ts'
@@ -57,7 +58,7 @@ export function createBroker(options: BrokerOptions): Transport {
     hurry: new AbortController(),
   }
   const dead = () => createDeadLetters(open(life))
-  return {
+  return namedErrors(life, {
     name: 'rabbitmq',
     capabilities: options.capabilities,
     connect: (signal) => connect(life, signal),
@@ -78,6 +79,37 @@ export function createBroker(options: BrokerOptions): Transport {
     inventory: async () => inventory(open(life)),
     remove: async (surplus) => removeSurplus(open(life), surplus),
     onError: (listener) => void life.errorListeners.add(listener),
+  })
+}
+
+/** What the driver says when its channel goes in the middle of a conversation is said in our words, too. */
+function namedErrors({ options }: Life, bare: Transport): Transport {
+  const named =
+    <Given extends unknown[], Result>(work: (...given: Given) => Promise<Result>) =>
+    async (...given: Given): Promise<Result> => {
+      try {
+        return await work(...given)
+      } catch (error) {
+        throw rabbitmqError(error, options.place.name)
+      }
+    }
+  const { list, get, replay, discard, count, put } = bare.dead
+  const { inventory: look, remove } = bare
+  return {
+    ...bare,
+    ensure: named(bare.ensure),
+    subscribe: named(bare.subscribe),
+    stats: named(bare.stats),
+    dead: {
+      list: named(list),
+      get: named(get),
+      replay: named(replay),
+      discard: named(discard),
+      count: named(count),
+      put: named(put),
+    },
+    ...(look === undefined ? {} : { inventory: named(look) }),
+    ...(remove === undefined ? {} : { remove: named(remove) }),
   }
 }
 
