@@ -18,6 +18,7 @@ const benches: Readonly<Record<string, () => Promise<BenchModule>>> = {
   http: () => import('./http.ts'),
   memory: () => import('./memory.ts'),
   scale: () => import('./scale.ts'),
+  'scale-extras': () => import('./scale-extras.ts'),
   transports: () => import('./transports.ts'),
   validate: () => import('./validate.ts'),
   webhooks: () => import('./webhooks.ts'),
