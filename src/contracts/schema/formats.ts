@@ -68,11 +68,33 @@ export function isDateTime(text: string): boolean {
   return (separator === 84 || separator === 116) && isDateAt(text, 0) && isTimeAt(text, 11)
 }
 
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+/** 1 where the character code is that of a hexadecimal digit. */
+const hexDigits = Uint8Array.from({ length: 256 }, (_, code) =>
+  /[0-9a-f]/i.test(String.fromCharCode(code)) ? 1 : 0,
+)
 
-/** The text form of RFC 9562, any version and variant, either case; no braces, no `urn:uuid:`. */
+function areHexDigits(text: string, from: number, to: number): boolean {
+  for (let at = from; at < to; at += 1) if (hexDigits[text.charCodeAt(at)] !== 1) return false
+  return true
+}
+
+/**
+ * The text form of RFC 9562, any version and variant, either case; no braces, no `urn:uuid:`. Each message has several of them
+ * judged, on both ends: a pattern takes twice as long.
+ */
 export function isUuid(text: string): boolean {
-  return text.length === 36 && uuidPattern.test(text)
+  return (
+    text.length === 36 &&
+    text.charCodeAt(8) === 45 &&
+    text.charCodeAt(13) === 45 &&
+    text.charCodeAt(18) === 45 &&
+    text.charCodeAt(23) === 45 &&
+    areHexDigits(text, 0, 8) &&
+    areHexDigits(text, 9, 13) &&
+    areHexDigits(text, 14, 18) &&
+    areHexDigits(text, 19, 23) &&
+    areHexDigits(text, 24, 36)
+  )
 }
 
 /** The UUID that means none (RFC 9562 section 5.9). */

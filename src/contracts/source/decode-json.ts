@@ -11,22 +11,29 @@ function asBuffer(body: Uint8Array): Buffer {
   return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }
 
-function holdsMoreThan(bytes: Buffer, byte: number, allowed: number): boolean {
+function holdsMoreThan(text: string, bracket: string, allowed: number): boolean {
   let count = 0
-  for (let at = bytes.indexOf(byte); at !== -1; at = bytes.indexOf(byte, at + 1)) {
+  for (let at = text.indexOf(bracket); at !== -1; at = text.indexOf(bracket, at + 1)) {
     count += 1
     if (count > allowed) return true
   }
   return false
 }
 
+/** What has few brackets cannot nest deeply: the usual message is done here. Searching text costs a third of searching bytes. */
+function mayNestTooDeep(text: string, depthMax: number): boolean {
+  const half = depthMax >> 1
+  return holdsMoreThan(text, '{', half) || holdsMoreThan(text, '[', half)
+}
+
 /** True when JSON text nests more than `depthMax` levels (default 128); reads brackets only, so it is right for JSON and harmless for anything else. */
 export function nestsTooDeep(body: Uint8Array, depthMax: number = limits.depthMax): boolean {
   const bytes = asBuffer(body)
-  // What has few brackets cannot nest deeply: the usual message is done here.
-  const half = depthMax >> 1
-  if (!holdsMoreThan(bytes, openBrace, half) && !holdsMoreThan(bytes, openBracket, half))
-    return false
+  // Brackets are ASCII: as Latin-1 they are where they were, and nothing else becomes one.
+  return mayNestTooDeep(bytes.toString('latin1'), depthMax) && isNestedDeeper(bytes, depthMax)
+}
+
+function isNestedDeeper(bytes: Buffer, depthMax: number): boolean {
   let depth = 0
   let isInString = false
   for (let at = 0; at < bytes.length; at += 1) {
@@ -59,10 +66,11 @@ export function undecodable(message: string, cause?: unknown): TreatyError {
 export function decodeJson(body: Uint8Array, depthMax: number = limits.depthMax): unknown {
   const bytes = asBuffer(body)
   if (!isUtf8(bytes)) throw undecodable('the body is not UTF-8')
-  if (nestsTooDeep(bytes, depthMax))
+  const text = bytes.toString('utf8')
+  if (mayNestTooDeep(text, depthMax) && isNestedDeeper(bytes, depthMax))
     throw undecodable(`the body nests more than ${depthMax} levels deep`)
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(text)
   } catch (error) {
     throw undecodable(`the body is not JSON: ${errorMessage(error)}`, error)
   }
