@@ -13,6 +13,7 @@ import { Lane, type LaneLease, type LaneLimits, type Node, nodeOf, type Waiter }
 import { letterOf } from './letter.ts'
 import { Outlets } from './outlets.ts'
 import { ReadyQueue } from './ready-queue.ts'
+import { SettleCall, SettleWaiter } from './settle-call.ts'
 import { Solo } from './solo.ts'
 import { Writer } from './writer.ts'
 
@@ -85,7 +86,7 @@ class Group implements LaneGroup {
   #admit(lane: Lane, entry: LaneEntry, now: number): void {
     const node = nodeOf(lane, entry, now)
     const seen = entry.foreign === true ? 'foreign' : this.#isSkipped(entry) ? 'skipped' : undefined
-    node.chain = seen === undefined ? this.#chainOf(entry) : undefined
+    node.chain = seen === undefined ? this.#chainOf(lane, entry) : undefined
     const isFirst = lane.add(node)
     if (seen !== undefined) this.#end(node, seen)
     else if (entry.state?.blocked === true) lane.turn(node, 'blocked')
@@ -93,26 +94,29 @@ class Group implements LaneGroup {
   }
 
   #isSkipped({ record }: LaneEntry): boolean {
-    const filter = this.#options.group.subscriptions.find((each) => each.address === record.address)
+    const { subscriptions } = this.#options.group
+    const filter = subscriptions.find((each) => each.address === record.address)
     if (filter === undefined || filter.types === '*') return false
     if (record.type === '' || filter.types.includes(record.type)) return false
     return filter.ignored === undefined || filter.ignored.includes(record.type)
   }
 
-  #chainOf({ record: { address, key } }: LaneEntry): string | undefined {
+  #chainOf(lane: Lane, { record: { address, key } }: LaneEntry): string | undefined {
     const ordering = this.#options.orderingOf(address)
     if (ordering === 'per-channel') return address
-    return ordering === 'none' || key === undefined ? undefined : `${address}\n${key}`
+    if (ordering === 'none' || key === undefined) return undefined
+    // A lane mostly has one address: its keys need not be told from those of others.
+    lane.address ??= address
+    return lane.address === address ? key : `${address}\n${key}`
   }
 
   /** Nothing of its key is before it any more. */
   #itsTurn(node: Node): void {
     const { lane } = node
-    const { clock } = this.#options
-    const now = clock.now()
-    if (node.dueAt > now) {
+    const waitMs = node.dueAt === 0 ? 0 : node.dueAt - this.#options.clock.now()
+    if (waitMs > 0) {
       lane.turn(node, 'delayed')
-      node.timer = clock.setTimeout(() => this.#due(node), node.dueAt - now)
+      node.timer = this.#options.clock.setTimeout(() => this.#due(node), waitMs)
     } else if (node.handouts >= this.#options.group.deliveriesMax) {
       const message = `its process ended ${node.handouts} times while it was with a handler`
       this.#bury(node, { reason: 'CRASH_LOOP', message })
@@ -205,15 +209,17 @@ class Group implements LaneGroup {
     this.#inFlight += 1
     if (entry.place !== undefined) lane.startedThrough = Math.max(lane.startedThrough, entry.place)
     const lease: LaneLease = { node, token: node.token }
-    const delivery: Delivery = {
+    const plain: Delivery = {
       record,
       group: this.#options.group.name,
       attempt: node.failures + 1,
       deliveryCount: node.handouts + node.releases,
-      ...(node.firstFailedAt === undefined ? {} : { firstFailedAt: node.firstFailedAt }),
       lease,
     }
-    node.out = { delivery, onLost: this.#outlets.give(delivery) }
+    const { firstFailedAt } = node
+    const delivery = firstFailedAt === undefined ? plain : { ...plain, firstFailedAt }
+    node.out = delivery
+    node.onLost = this.#outlets.give(delivery)
   }
 
   subscribe(sink: DeliverySink, onLost?: SubscriptionSpec['onLost']): TransportSubscription {
@@ -222,29 +228,29 @@ class Group implements LaneGroup {
 
   settle(settlements: readonly Settlement[]): Promise<SettleResult[]> {
     const touched = new Set<Lane>()
-    const results = settlements.map((settlement) => {
+    const call = new SettleCall(settlements.length)
+    for (const [at, settlement] of settlements.entries()) {
       const { node, token } = settlement.delivery.lease as LaneLease
       const isLate = node.token !== token || node.phase !== 'running' || !node.lane.isOurs
-      if (isLate) return Promise.resolve(lost)
-      touched.add(node.lane)
-      return new Promise<SettleResult>((resolve) => this.#apply(node, settlement, resolve))
-    })
+      if (isLate) call.told(at, lost)
+      else {
+        touched.add(node.lane)
+        this.#apply(node, settlement, new SettleWaiter(call, at))
+      }
+    }
     for (const lane of touched) {
       this.#writer.soon(lane)
       this.#tellRoom(lane)
       this.#tellIdle(lane)
     }
     this.#pump()
-    return Promise.all(results)
+    return call.results
   }
 
   #apply(node: Node, settlement: Settlement, waiter: Waiter): void {
     if (settlement.outcome === 'ack' && (settlement.effect || settlement.publish)) {
-      waiter({
-        ok: false,
-        reason: 'error',
-        error: effectsUnsupported(this.#options.group.consumer),
-      })
+      const error = effectsUnsupported(this.#options.group.consumer)
+      waiter.told({ ok: false, reason: 'error', error })
       return
     }
     node.lane.inFlight -= 1
@@ -278,7 +284,7 @@ class Group implements LaneGroup {
     if (delayMs > 0) node.dueAt = this.#options.clock.now() + delayMs
     if (node.runsAlone && delayMs <= 0) node.lane.turn(node, 'ready')
     else this.#itsTurn(node)
-    waiter({ ok: true })
+    waiter.told({ ok: true })
   }
 
   #expire(node: Node): void {
@@ -306,10 +312,7 @@ class Group implements LaneGroup {
   }
 
   #end(node: Node, as: Ending, waiter?: Waiter, letter?: ReturnType<typeof letterOf>): void {
-    const next = node.lane.end(node, as, {
-      ...(waiter === undefined ? {} : { waiter }),
-      ...(letter === undefined ? {} : { letter }),
-    })
+    const next = node.lane.end(node, as, { waiter, letter })
     if (next !== undefined) this.#itsTurn(next)
     this.#writer.soon(node.lane)
   }
@@ -378,7 +381,8 @@ class Group implements LaneGroup {
 
   #tellIdle(lane: Lane): void {
     if (lane.isOurs && lane.inFlight > 0) return
-    const resolves = this.#idle.get(lane) ?? []
+    const resolves = this.#idle.get(lane)
+    if (resolves === undefined) return
     this.#idle.delete(lane)
     for (const resolve of resolves) resolve()
   }
@@ -391,9 +395,9 @@ class Group implements LaneGroup {
     this.#inFlight -= lane.inFlight
     for (const node of lane.all()) {
       if (node.timer !== undefined) this.#options.clock.clearTimeout(node.timer)
-      if (node.out !== undefined) node.out.onLost?.([node.out.delivery])
+      if (node.out !== undefined) node.onLost?.([node.out])
     }
-    for (const waiter of lane.abandon()) waiter(lost)
+    for (const waiter of lane.abandon()) waiter.told(lost)
     this.#writer.lost(lane)
     this.#tellIdle(lane)
     this.#pump()

@@ -37,8 +37,14 @@ export interface Node {
   runsAlone: boolean
   /** Grows with each hand-out, so that a settlement of an earlier one is known as late. */
   token: number
-  /** What is with a handler, and what to call should the lane be lost meanwhile. */
-  out: { readonly delivery: Delivery; readonly onLost: SubscriptionSpec['onLost'] } | undefined
+  /** What is with a handler. */
+  out: Delivery | undefined
+  /** What to call should the lane be lost meanwhile. */
+  onLost: SubscriptionSpec['onLost']
+  /** It has ended, and no write that was begun says so. */
+  isEndUnwritten: boolean
+  /** The lane knows nothing of it any more. */
+  isForgotten: boolean
   /** Its order: messages of one chain run one after another. */
   chain: string | undefined
   follower: Node | undefined
@@ -52,7 +58,9 @@ export interface LaneLease {
 }
 
 /** Whoever waits for a settlement to be written. */
-export type Waiter = (result: SettleResult) => void
+export interface Waiter {
+  told(result: SettleResult): void
+}
 
 /** A message as it was read. */
 export function nodeOf(lane: Lane, entry: LaneEntry, now: number): Node {
@@ -76,6 +84,9 @@ export function nodeOf(lane: Lane, entry: LaneEntry, now: number): Node {
     runsAlone: isMarked,
     token: 0,
     out: undefined,
+    onLost: undefined,
+    isEndUnwritten: false,
+    isForgotten: false,
     chain: undefined,
     follower: undefined,
     timer: undefined,
@@ -114,20 +125,27 @@ export interface Batch {
 }
 
 const noBody = new Uint8Array(0)
+const noNodes: readonly Node[] = []
+const noKept: readonly KeptEntry[] = []
 
 /** What a lane holds: its messages in order, a chain for each key, and the changes that are not written yet. */
 export class Lane {
   readonly name: string
+  /** That of its first message with a key. */
+  address: string | undefined
   readonly #limits: LaneLimits
   readonly #byId = new Map<string, Node>()
   readonly #lastOfChain = new Map<string, Node>()
-  #nodes: Node[] = []
+  /** From `#first` on; before it there is nothing. */
+  #nodes: (Node | undefined)[] = []
   #first = 0
   #bytes = 0
   /** Messages that have not ended, and those of them that wait for their time or their key. */
   #held = 0
   #waiting = 0
-  #ended = new Map<Node, EndedEntry>()
+  /** Ended and not written: the messages, and what is to be written of them. */
+  #ended: Node[] = []
+  #endings: EndedEntry[] = []
   #kept = new Map<Node, KeptEntry>()
   #waiters: Waiter[] = []
   /** Our own while it is; then nothing of it counts. */
@@ -155,7 +173,7 @@ export class Lane {
   }
   get isDirty(): boolean {
     return (
-      this.#ended.size > 0 ||
+      this.#ended.length > 0 ||
       this.#kept.size > 0 ||
       (this.wantedThrough ?? Number.NEGATIVE_INFINITY) >
         (this.writtenThrough ?? Number.NEGATIVE_INFINITY)
@@ -186,14 +204,21 @@ export class Lane {
   }
 
   /** Ends a message; gives the next of its key, which is its turn now. */
-  end(node: Node, as: Ending, more: { letter?: LaneLetter; waiter?: Waiter }): Node | undefined {
+  end(
+    node: Node,
+    as: Ending,
+    more: { letter: LaneLetter | undefined; waiter: Waiter | undefined },
+  ): Node | undefined {
     const wasWaiting = isWaiting(node)
     node.phase = 'ended'
     this.#held -= 1
     if (wasWaiting) this.#waiting -= 1
-    this.#kept.delete(node)
+    if (this.#kept.size > 0) this.#kept.delete(node)
     const { letter, waiter } = more
-    this.#ended.set(node, { entry: node.entry, as, ...(letter === undefined ? {} : { letter }) })
+    const { entry } = node
+    node.isEndUnwritten = true
+    this.#ended.push(node)
+    this.#endings.push(letter === undefined ? { entry, as } : { entry, as, letter })
     if (waiter !== undefined) this.#waiters.push(waiter)
     const next = node.follower
     node.follower = undefined
@@ -231,19 +256,24 @@ export class Lane {
   /** The changes up to now as one write; undefined: there are none. */
   take(reserve: number | undefined): Batch | undefined {
     if (!this.isDirty) return undefined
-    const [ended, kept, waiters] = [this.#ended, this.#kept, this.#waiters]
-    this.#ended = new Map()
-    this.#kept = new Map()
+    const ended = this.#ended
+    const endings = this.#endings
+    const kept = this.#kept
+    const waiters = this.#waiters
+    this.#ended = []
+    this.#endings = []
+    if (kept.size > 0) this.#kept = new Map()
     this.#waiters = []
+    for (const node of ended) node.isEndUnwritten = false
     const startsThrough = reserve === undefined ? undefined : this.#reach(reserve)
     return {
-      ended: [...ended.keys()],
-      kept: [...kept.keys()],
+      ended,
+      kept: kept.size === 0 ? noNodes : [...kept.keys()],
       waiters,
       write: {
         lane: this.name,
-        ended: [...ended.values()],
-        kept: [...kept.values()],
+        ended: endings,
+        kept: kept.size === 0 ? noKept : [...kept.values()],
         startsThrough,
         view: () => this.#view(),
       },
@@ -261,17 +291,14 @@ export class Lane {
 
   /** The write failed, perhaps after it was done: its changes go before those that came meanwhile. */
   giveBack(batch: Batch): void {
-    const ended = new Map<Node, EndedEntry>()
-    batch.ended.forEach((node, at) => {
-      ended.set(node, batch.write.ended[at] as EndedEntry)
-    })
-    for (const [node, entry] of this.#ended) ended.set(node, entry)
+    for (const node of batch.ended) node.isEndUnwritten = true
+    this.#ended = [...batch.ended, ...this.#ended]
+    this.#endings = [...batch.write.ended, ...this.#endings]
     const kept = new Map<Node, KeptEntry>()
     batch.kept.forEach((node, at) => {
       kept.set(node, batch.write.kept[at] as KeptEntry)
     })
     for (const [node, entry] of this.#kept) kept.set(node, entry)
-    this.#ended = ended
     this.#kept = kept
     this.#waiters = [...batch.waiters, ...this.#waiters]
   }
@@ -279,14 +306,16 @@ export class Lane {
   /** The write is durable: what has ended is forgotten once nothing before it is left. */
   settled(batch: Batch): void {
     if (batch.write.startsThrough !== undefined) this.writtenThrough = batch.write.startsThrough
-    for (const node of batch.ended) this.#strip(node)
+    for (const node of batch.ended) this.#bytes -= node.entry.record.body.byteLength
     while (this.#first < this.#nodes.length) {
       const node = this.#nodes[this.#first] as Node
-      if (node.phase !== 'ended' || this.#ended.has(node)) break
-      this.#byId.delete(node.entry.id)
+      if (node.phase !== 'ended' || node.isEndUnwritten) break
+      this.#forget(node)
+      this.#nodes[this.#first] = undefined
       this.#first += 1
     }
     if (this.#limits.withoutViews) this.#forgetEnded()
+    for (const node of batch.ended) if (!node.isForgotten) strip(node)
     if (this.#first > 256 && this.#first * 2 > this.#nodes.length) {
       this.#nodes = this.#nodes.slice(this.#first)
       this.#first = 0
@@ -300,24 +329,23 @@ export class Lane {
     const kept: Node[] = []
     for (let at = this.#first; at < this.#nodes.length; at += 1) {
       const node = this.#nodes[at] as Node
-      if (node.phase !== 'ended' || this.#ended.has(node)) kept.push(node)
-      else this.#byId.delete(node.entry.id)
+      if (node.phase !== 'ended' || node.isEndUnwritten) kept.push(node)
+      else this.#forget(node)
     }
     this.#nodes = kept
     this.#first = 0
   }
 
-  #strip(node: Node): void {
-    const { entry } = node
-    this.#bytes -= entry.record.body.byteLength
-    node.entry = { ...entry, record: { ...entry.record, body: noBody, headers: {} } }
+  #forget(node: Node): void {
+    this.#byId.delete(node.entry.id)
+    node.isForgotten = true
   }
 
   #view(): LaneViewEntry[] {
     const view: LaneViewEntry[] = []
     for (let at = this.#first; at < this.#nodes.length; at += 1) {
       const node = this.#nodes[at] as Node
-      const isEnded = node.phase === 'ended' && !this.#ended.has(node)
+      const isEnded = node.phase === 'ended' && !node.isEndUnwritten
       if (view.length === 0 && isEnded) continue
       view.push({ entry: node.entry, isEnded, state: stateOf(node) })
     }
@@ -348,7 +376,8 @@ export class Lane {
   abandon(): readonly Waiter[] {
     const waiters = this.#waiters
     this.#waiters = []
-    this.#ended.clear()
+    this.#ended = []
+    this.#endings = []
     this.#kept.clear()
     return waiters
   }
@@ -357,6 +386,12 @@ export class Lane {
   *all(): Iterable<Node> {
     for (let at = this.#first; at < this.#nodes.length; at += 1) yield this.#nodes[at] as Node
   }
+}
+
+/** It waits for an earlier one of its lane: its body is not needed for that. */
+function strip(node: Node): void {
+  const { entry } = node
+  node.entry = { ...entry, record: { ...entry.record, body: noBody, headers: {} } }
 }
 
 function isWaiting({ phase }: Node): boolean {

@@ -27,7 +27,8 @@ export class Outlets {
     return this.#open.length
   }
   get hasCredit(): boolean {
-    return this.#open.some(canTake)
+    for (const outlet of this.#open) if (canTake(outlet)) return true
+    return false
   }
 
   open(

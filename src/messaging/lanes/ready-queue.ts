@@ -50,7 +50,7 @@ class Fifo {
       }
       if (node !== undefined && node.phase === 'ready' && node.lane.isOpen) return node
     }
-    this.clear()
+    if (this.#head > 0) this.clear()
     return undefined
   }
   clear(): void {

@@ -1,4 +1,5 @@
 import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
+import type { SettleResult } from '../transport.ts'
 import type { LaneGroupOptions, WriteResult } from './driver.ts'
 import type { Batch, Lane, Node } from './lane.ts'
 
@@ -14,6 +15,9 @@ export interface WriterOptions
 
 const pauseMsMin = 50
 const pauseMsMax = 2000
+
+const taken: SettleResult = { ok: true }
+const lost: SettleResult = { ok: false, reason: 'lost' }
 
 interface Job {
   readonly lane: Lane
@@ -116,10 +120,10 @@ export class Writer {
     if (result === 'written') {
       // Also where the lane was lost meanwhile: what is written will not be handed out again.
       if (lane.isOurs) lane.settled(batch)
-      for (const waiter of batch.waiters) waiter({ ok: true })
+      for (const waiter of batch.waiters) waiter.told(taken)
       if (lane.isOurs) this.#options.written(lane, batch.kept)
     } else if (!lane.isOurs || result === 'fenced') {
-      for (const waiter of batch.waiters) waiter({ ok: false, reason: 'lost' })
+      for (const waiter of batch.waiters) waiter.told(lost)
       if (lane.isOurs) this.#options.fenced(lane)
     } else lane.giveBack(batch)
     if (lane.isOurs && lane.isDirty) this.#dirty.add(lane)
