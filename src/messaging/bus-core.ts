@@ -160,8 +160,12 @@ export class BusCore {
     return this.#sender.send(record)
   }
 
-  async publish(event: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
-    this.assertOpen()
+  publish(event: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
+    try {
+      this.assertOpen()
+    } catch (error) {
+      return Promise.reject(error)
+    }
     return this.#publishing.publish(event, data, options)
   }
 
@@ -170,14 +174,7 @@ export class BusCore {
     messages: readonly ({ event: string; data: unknown } & PublishOptions)[],
   ): Promise<(Published | { error: TreatyError })[]> {
     this.assertOpen()
-    return Promise.all(
-      messages.map(({ event, data, ...options }) =>
-        this.publish(event, data, options).catch((error: unknown) => {
-          if (isTreatyError(error)) return { error }
-          throw error
-        }),
-      ),
-    )
+    return this.#publishing.publishMany(messages)
   }
 
   /** @throws CONSUMER_NOT_FOUND · HANDLER_MISSING · EVENT_NOT_LISTED · OPTION_INVALID */

@@ -24,6 +24,18 @@ export function release(delivery: Delivery, delayMs?: number): Decision {
   }
 }
 
+const acknowledged: Decision['told'] = { outcome: 'ack' }
+
+/** Done; `more` is what its acknowledgement's transaction holds. */
+export function ack(
+  delivery: Delivery,
+  more?: Pick<Extract<Settlement, { outcome: 'ack' }>, 'inbox' | 'effect'>,
+): Decision {
+  const settlement: Settlement =
+    more === undefined ? { outcome: 'ack', delivery } : { outcome: 'ack', delivery, ...more }
+  return { settlement, told: acknowledged }
+}
+
 /** Never tried again. */
 export function dead(delivery: Delivery, failure: Failure): Decision {
   return {

@@ -7,14 +7,23 @@ import type { HandlerContext, Outcome, Published, PublishOptions } from './types
 const ack: Outcome = { outcome: 'ack' }
 const drop: Outcome = { outcome: 'drop' }
 
+const retry: HandlerContext['retry'] = (more = {}) => ({ outcome: 'retry', ...more })
+const release: HandlerContext['release'] = (more = {}) => ({ outcome: 'release', ...more })
+const dead: HandlerContext['dead'] = (reason) => ({ outcome: 'dead', reason })
+const acked: HandlerContext['ack'] = () => ack
+const dropped: HandlerContext['drop'] = () => drop
+
 /** What a message hands down to those that its handler publishes. */
 export function inheritedContext(message: Message): MessageContext {
-  const { metadata } = message
+  const { metadata, correlation_id: correlationId, id: causationId } = message
+  const traceparent = metadata?.traceparent
+  const tracestate = metadata?.tracestate
+  if (traceparent === undefined && tracestate === undefined) return { correlationId, causationId }
   return {
-    correlationId: message.correlation_id,
-    causationId: message.id,
-    ...(metadata?.traceparent === undefined ? {} : { traceparent: metadata.traceparent }),
-    ...(metadata?.tracestate === undefined ? {} : { tracestate: metadata.tracestate }),
+    correlationId,
+    causationId,
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(tracestate === undefined ? {} : { tracestate }),
   }
 }
 
@@ -25,42 +34,58 @@ export interface RunningContext extends HandlerContext {
   abort(reason: Error): void
 }
 
-export function createHandlerContext(options: {
-  readonly delivery: Delivery
+export interface ContextOptions {
   readonly consumer: string
   readonly publish: (event: string, data: unknown, options?: PublishOptions) => Promise<Published>
   /** False where the broker has no transaction that an effect could join. */
   readonly takesEffects: boolean
-}): RunningContext {
-  const { delivery, consumer, takesEffects } = options
-  const effects: TransactionEffect[] = []
-  // Most handlers never look at the signal; a controller for each message would be waste.
-  let controller: AbortController | undefined
-  let aborted: Error | undefined
+}
 
-  return {
-    attempt: delivery.attempt,
-    consumer,
-    effects,
-    get signal() {
-      controller ??= new AbortController()
-      if (aborted && !controller.signal.aborted) controller.abort(aborted)
-      return controller.signal
-    },
-    abort(reason) {
-      aborted = reason
-      controller?.abort(reason)
-    },
-    publish: options.publish as HandlerContext['publish'],
-    commit: (effect) => {
+const noEffects: readonly TransactionEffect[] = []
+
+/**
+ * The context of one delivery. Its functions can be taken out of it; those that depend on nothing are the same for
+ * all, so that a message costs no more than this object.
+ */
+export function createHandlerContext(delivery: Delivery, options: ContextOptions): RunningContext {
+  return new Context(delivery, options)
+}
+
+class Context implements RunningContext {
+  readonly attempt: number
+  readonly consumer: string
+  readonly publish: HandlerContext['publish']
+  readonly commit: HandlerContext['commit']
+  readonly ack = acked
+  readonly retry = retry
+  readonly release = release
+  readonly dead = dead
+  readonly drop = dropped
+  effects = noEffects
+  // Most handlers never look at the signal; a controller for each message would be waste.
+  #controller: AbortController | undefined
+  #aborted: Error | undefined
+
+  constructor(delivery: Delivery, { consumer, publish, takesEffects }: ContextOptions) {
+    this.attempt = delivery.attempt
+    this.consumer = consumer
+    this.publish = publish as HandlerContext['publish']
+    this.commit = (effect) => {
       if (!takesEffects) throw effectsUnsupported(consumer)
-      effects.push(effect)
-    },
-    ack: () => ack,
-    retry: (more = {}) => ({ outcome: 'retry', ...more }),
-    release: (more = {}) => ({ outcome: 'release', ...more }),
-    dead: (reason) => ({ outcome: 'dead', reason }),
-    drop: () => drop,
+      this.effects = [...this.effects, effect]
+    }
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    const { signal } = this.#controller
+    if (this.#aborted && !signal.aborted) this.#controller.abort(this.#aborted)
+    return signal
+  }
+
+  abort(reason: Error): void {
+    this.#aborted = reason
+    this.#controller?.abort(reason)
   }
 }
 

@@ -81,10 +81,10 @@ export function createOutgoingFactory(options: {
       timestamp: nextTimestamp(),
       correlation_id: publish.correlationId ?? inherited?.correlationId ?? nextId(),
       data: data as Json,
-      metadata: metadataOf(spec, publish, { ...extras, inherited, key }),
+      metadata: metadataOf(spec, publish, { extras, inherited, key }),
     }
     if (!spec.validator.check(message)) throw mismatch(spec, message)
-    const record = recordOf(spec, message, key, publish, clock.now())
+    const record = recordOf(spec, message, { key, options: publish, clock })
     if (record.body.byteLength > messageBytesMax) {
       throw new TreatyError(
         'MESSAGE_TOO_LARGE',
@@ -152,16 +152,20 @@ function keyOf(spec: OutgoingSpec, data: unknown, option: string | undefined): s
 function metadataOf(
   spec: OutgoingSpec,
   options: PublishOptions,
-  more: OutgoingExtras & { inherited: MessageContext | undefined; key: string | undefined },
+  more: {
+    readonly extras: OutgoingExtras
+    readonly inherited: MessageContext | undefined
+    readonly key: string | undefined
+  },
 ): Metadata {
   const metadata: Record<string, Json> = { schema_version: spec.contract.version }
-  const cause = more.causationId ?? more.inherited?.causationId
+  const cause = more.extras.causationId ?? more.inherited?.causationId
   if (cause !== undefined) metadata.causation_id = cause
   if (options.priority !== undefined) metadata.priority = options.priority
   if (options.ttlMs !== undefined)
     metadata.ttl_seconds = Math.max(1, Math.ceil(options.ttlMs / 1000))
   if (more.key !== undefined) metadata.key = more.key
-  if (more.replyTo !== undefined) metadata.reply_to = more.replyTo
+  if (more.extras.replyTo !== undefined) metadata.reply_to = more.extras.replyTo
   const traceparent = outgoingTraceparent(more.inherited)
   if (traceparent !== undefined) metadata.traceparent = traceparent
   if (more.inherited?.tracestate !== undefined) metadata.tracestate = more.inherited.tracestate
@@ -171,13 +175,12 @@ function metadataOf(
 function recordOf(
   spec: OutgoingSpec,
   message: Message,
-  key: string | undefined,
-  options: PublishOptions,
-  now: number,
+  more: { readonly key: string | undefined; options: PublishOptions; clock: Clock },
 ): OutgoingRecord {
+  const { key, options, clock } = more
   const wire = encodeEnvelope(message, spec.contract.envelope)
   const cause = message.metadata?.causation_id
-  return {
+  const record: { -readonly [Name in keyof OutgoingRecord]: OutgoingRecord[Name] } = {
     id: message.id,
     address: spec.address,
     type: spec.type,
@@ -185,13 +188,15 @@ function recordOf(
     headers: options.headers ? { ...options.headers, ...wire.headers } : wire.headers,
     contentType: wire.contentType,
     correlationId: message.correlation_id,
-    ...(key === undefined ? {} : { key }),
-    ...(options.priority === undefined ? {} : { priority: levelOf(options.priority) }),
-    ...(options.ttlMs === undefined ? {} : { expiresAt: now + options.ttlMs }),
-    ...(options.delayMs === undefined ? {} : { deliverAt: now + options.delayMs }),
-    ...(options.id === undefined ? {} : { dedupWindowMs: dedupWindowMsDefault }),
-    ...(cause === undefined ? {} : { causationId: cause }),
   }
+  // Few messages have any of these: a conditional spread for each would copy the record six times.
+  if (key !== undefined) record.key = key
+  if (options.priority !== undefined) record.priority = levelOf(options.priority)
+  if (options.ttlMs !== undefined) record.expiresAt = clock.now() + options.ttlMs
+  if (options.delayMs !== undefined) record.deliverAt = clock.now() + options.delayMs
+  if (options.id !== undefined) record.dedupWindowMs = dedupWindowMsDefault
+  if (cause !== undefined) record.causationId = cause
+  return record
 }
 
 function levelOf(priority: Priority): number {

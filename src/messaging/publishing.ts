@@ -5,7 +5,7 @@ import type { Catalogue } from './catalogue.ts'
 import type { MadeRecord } from './outbox/index.ts'
 import type { OutgoingFactory, OutgoingSpec } from './outgoing.ts'
 import { producerOf } from './producers.ts'
-import type { Sender } from './sender.ts'
+import type { Sender, Sent } from './sender.ts'
 import type { OutgoingRecord, Transport } from './transport.ts'
 import type { Published, PublishOptions } from './types.ts'
 
@@ -21,25 +21,68 @@ export interface PublishingOptions {
   readonly nextId: () => string
 }
 
+interface KnownSpec {
+  readonly spec: OutgoingSpec
+  /** Epoch milliseconds from which it may not be published; mostly never. */
+  readonly sunsetAt: number
+}
+
 /** What goes out: judged by the producer view, made into a record, sent. What an event needs is looked up once. */
 export class Publishing {
   readonly #options: PublishingOptions
-  readonly #specs = new Map<string, OutgoingSpec>()
+  readonly #specs = new Map<string, KnownSpec>()
 
   constructor(options: PublishingOptions) {
     this.#options = options
   }
 
   /** Also while the bus drains: a handler that is still at work may finish it. `fallbackSource`: the producer where the contract leaves it open. */
-  async publish(
+  publish(
     event: string,
     data: unknown,
     options: PublishOptions = {},
     fallbackSource?: string,
   ): Promise<Published> {
-    options.signal?.throwIfAborted()
-    const outgoing = await this.#make(event, data, options, fallbackSource)
-    return this.#options.sender.send(outgoing)
+    try {
+      // Into the sender's hands before anything is awaited: messages go out in the order of the calls.
+      const outgoing = this.#make(event, data, options, fallbackSource)
+      return outgoing instanceof Promise ? outgoing : this.#options.sender.send(outgoing)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Each on its own, and all in one promise. Rejects only with what is no error of ours. */
+  async publishMany(
+    messages: readonly ({ event: string; data: unknown } & PublishOptions)[],
+  ): Promise<(Published | { error: TreatyError })[]> {
+    const records: OutgoingRecord[] = []
+    const refused = new Map<number, { error: unknown } | Promise<{ error: unknown }>>()
+    for (const [at, { event, data, ...options }] of messages.entries()) {
+      try {
+        const made = this.#make(event, data, options)
+        if (made instanceof Promise)
+          refused.set(
+            at,
+            made.catch((error: unknown) => ({ error })),
+          )
+        else records.push(made)
+      } catch (error) {
+        refused.set(at, { error })
+      }
+    }
+    const sent = await this.#options.sender.sendAll(records)
+    const results: (Published | { error: TreatyError })[] = []
+    let next = 0
+    for (let at = 0; at < messages.length; at += 1) {
+      const refusal = refused.size === 0 ? undefined : await refused.get(at)
+      const result = refusal ?? (sent[next] as Sent)
+      if (refusal === undefined) next += 1
+      if (!('error' in result)) results.push(result)
+      else if (isTreatyError(result.error)) results.push({ error: result.error })
+      else throw result.error
+    }
+    return results
   }
 
   /** A record that is valid and not yet sent. @throws SCHEMA_MISMATCH and what else {@link publish} throws */
@@ -56,7 +99,8 @@ export class Publishing {
     data: unknown,
     options: PublishOptions,
     fallbackSource?: string,
-  ): OutgoingRecord | Promise<OutgoingRecord> {
+  ): OutgoingRecord | Promise<never> {
+    options.signal?.throwIfAborted()
     const spec = this.#eventSpec(event, fallbackSource)
     try {
       return this.#options.factory.make(spec, data, options).record
@@ -97,11 +141,12 @@ export class Publishing {
   }
 
   #eventSpec(event: string, fallbackSource?: string): OutgoingSpec {
-    const cached = this.#specs.get(
-      fallbackSource === undefined ? event : `${event}\n${fallbackSource}`,
-    )
-    if (cached && this.#options.clock.now() < this.#options.catalogue.event(event).sunsetAt)
-      return cached
+    const name = fallbackSource === undefined ? event : `${event}\n${fallbackSource}`
+    const cached = this.#specs.get(name)
+    if (cached !== undefined) {
+      const { spec, sunsetAt } = cached
+      if (sunsetAt === Number.POSITIVE_INFINITY || this.#options.clock.now() < sunsetAt) return spec
+    }
     const known = this.#options.catalogue.event(event)
     if (this.#options.clock.now() >= known.sunsetAt) {
       throw new TreatyError(
@@ -126,7 +171,7 @@ export class Publishing {
         fallback: fallbackSource,
       }),
     }
-    this.#specs.set(fallbackSource === undefined ? event : `${event}\n${fallbackSource}`, spec)
+    this.#specs.set(name, { spec, sunsetAt: known.sunsetAt })
     return spec
   }
 }

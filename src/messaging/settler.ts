@@ -3,10 +3,14 @@ import { delay } from '../core/clock.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import type { Settlement, SettleResult, Transport } from './transport.ts'
 
+/** What is to be settled, with whatever its owner wants to know again when it is. */
+export interface ToSettle {
+  readonly settlement: Settlement
+}
+
 /** Collects the settlements of one event-loop turn into one call, and repeats it until the broker takes it. */
-export interface Settler {
-  /** `done` is told the result; it must not throw. */
-  settle(settlement: Settlement, done: (result: SettleResult) => void): void
+export interface Settler<Item extends ToSettle> {
+  settle(item: Item): void
   /** Resolves when everything handed over so far has a result. */
   flush(): Promise<void>
   /** No more repeats: what the broker does not take now is left to its lease. */
@@ -14,30 +18,33 @@ export interface Settler {
 }
 
 const repeatMsMax = 5000
+const lost: SettleResult = { ok: false, reason: 'lost' }
 
 /**
  * A delivery whose settlement the broker refused (disk full, connection lost) would stay with a
  * living process for ever; so the call is repeated, with growing waits, until it is taken.
  */
-export function createSettler(options: {
+export function createSettler<Item extends ToSettle>(options: {
   readonly transport: Transport
   readonly clock: Clock
   readonly onError: (error: TreatyError) => void
-}): Settler {
-  const { transport, clock } = options
-  let waiting: { settlement: Settlement; done: (result: SettleResult) => void }[] = []
+  /** A turn's settlements were handed to the broker, for the first time. */
+  readonly onSent: (items: readonly Item[]) => void
+  /** Told the result of each; must not throw. */
+  readonly onDone: (item: Item, result: SettleResult) => void
+}): Settler<Item> {
+  const { transport, clock, onSent, onDone } = options
+  let waiting: Item[] = []
   let scheduled = false
   const underWay = new Set<Promise<void>>()
   const end = new AbortController()
 
-  async function send(batch: typeof waiting): Promise<void> {
+  async function send(batch: readonly Item[]): Promise<void> {
     const settlements = batch.map((item) => item.settlement)
     for (let attempt = 1; ; attempt += 1) {
       try {
         const results = await transport.settle(settlements)
-        batch.forEach((item, at) => {
-          item.done(results[at] ?? { ok: false, reason: 'lost' })
-        })
+        for (const [at, item] of batch.entries()) onDone(item, results[at] ?? lost)
         return
       } catch (error) {
         const known = asTreatyError(error)
@@ -45,7 +52,7 @@ export function createSettler(options: {
         const isOver = end.signal.aborted || known.code === 'BUS_CLOSED'
         const repeat = !isOver && (await waitOrEnd(Math.min(repeatMsMax, 50 * 2 ** attempt)))
         if (!repeat) {
-          for (const item of batch) item.done({ ok: false, reason: 'lost' })
+          for (const item of batch) onDone(item, lost)
           return
         }
       }
@@ -68,11 +75,12 @@ export function createSettler(options: {
     if (batch.length === 0) return
     const call = send(batch).finally(() => underWay.delete(call))
     underWay.add(call)
+    onSent(batch)
   }
 
   return {
-    settle(settlement, done) {
-      waiting.push({ settlement, done })
+    settle(item) {
+      waiting.push(item)
       if (scheduled) return
       scheduled = true
       queueMicrotask(start)

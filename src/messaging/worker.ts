@@ -5,8 +5,8 @@ import type { Random } from '../core/random.ts'
 import { runWithMessageContext } from '../core/trace.ts'
 import type { Completion, HandledMessage } from './completion.ts'
 import type { Decision } from './decision.ts'
-import { afterError, afterOutcome, dead, release, unseen } from './decision.ts'
-import type { RunningContext } from './handler-context.ts'
+import { ack, afterError, afterOutcome, dead, release, unseen } from './decision.ts'
+import type { ContextOptions, RunningContext } from './handler-context.ts'
 import { createHandlerContext, inheritedContext } from './handler-context.ts'
 import type { IdempotencyGuard } from './idempotency.ts'
 import type { Reader } from './reader.ts'
@@ -66,6 +66,13 @@ interface Run {
   isAbandoned: boolean
 }
 
+/** A decision on its way to the broker. */
+interface Settling extends Decision {
+  readonly elapsedMs: number
+  /** It makes room for another delivery. */
+  readonly givesCredit: boolean
+}
+
 /** A subscription as the bus sees it. */
 export interface StartedWorker extends Subscription {
   /** Another process has our work: tells the handlers, whose settlements will be refused. */
@@ -92,7 +99,8 @@ export async function startWorker(options: WorkerOptions): Promise<StartedWorker
 /** State of one subscription; a class because its parts share that state in every step. */
 class Worker implements StartedWorker {
   readonly #options: WorkerOptions
-  readonly #settler: Settler
+  readonly #settler: Settler<Settling>
+  readonly #contextOptions: ContextOptions
   readonly #concurrency: number
   readonly #runs = new Set<Run>()
   #subscription: TransportSubscription | undefined
@@ -108,7 +116,13 @@ class Worker implements StartedWorker {
   constructor(options: WorkerOptions) {
     this.#options = options
     this.#concurrency = options.consume.concurrency ?? concurrencyDefault
-    this.#settler = createSettler(options)
+    const { consumer, publish, takesEffects } = options
+    this.#contextOptions = { consumer, publish, takesEffects }
+    this.#settler = createSettler({
+      ...options,
+      onSent: (items) => this.#giveCredit(items),
+      onDone: (item, result) => this.#settled(item, result),
+    })
   }
 
   async start(): Promise<void> {
@@ -231,14 +245,14 @@ class Worker implements StartedWorker {
 
   #run(ready: Ready): void {
     const { delivery, message } = ready
-    const { clock, consumer, handlerOf, publish, takesEffects } = this.#options
+    const { clock, consumer, handlerOf } = this.#options
     const handler = handlerOf(message.type)
     if (!handler) {
       const text = `"${consumer}" has no handler for "${message.type}"`
       this.#settle(dead(delivery, { reason: 'HANDLER_MISSING', message: text }))
       return
     }
-    const context = createHandlerContext({ delivery, consumer, publish, takesEffects })
+    const context = createHandlerContext(delivery, this.#contextOptions)
     const run: Run = { ready, context, startedAt: clock.monotonic(), isAbandoned: false }
     this.#runs.add(run)
     try {
@@ -271,8 +285,7 @@ class Worker implements StartedWorker {
     const { delivery } = run.ready
     try {
       const isOurs = await completion.complete(handledOf(run))
-      const ack: Decision = { settlement: { outcome: 'ack', delivery }, told: { outcome: 'ack' } }
-      this.#finish(run, isOurs ? ack : unseen(delivery, 'duplicate'))
+      this.#finish(run, isOurs ? ack(delivery) : unseen(delivery, 'duplicate'))
     } catch (error) {
       // A database that is away says nothing about the message.
       const isAway = isTreatyError(error) && error.code.startsWith('STORE_')
@@ -296,39 +309,35 @@ class Worker implements StartedWorker {
   #acknowledge(ready: Ready, context: RunningContext): Decision {
     const { effects } = context
     const { guard } = this.#options
-    return {
-      settlement: {
-        outcome: 'ack',
-        delivery: ready.delivery,
-        ...(guard && ready.inboxKey !== undefined ? { inbox: guard.inboxRow(ready.inboxKey) } : {}),
-        ...(effects.length === 0
-          ? {}
-          : {
-              effect: (tx) => runEffects(effects, tx),
-            }),
-      },
-      told: { outcome: 'ack' },
-    }
+    const { delivery, inboxKey } = ready
+    const row = guard && inboxKey !== undefined ? { inbox: guard.inboxRow(inboxKey) } : undefined
+    if (effects.length === 0) return ack(delivery, row)
+    return ack(delivery, { ...row, effect: (tx) => runEffects(effects, tx) })
   }
 
   /** Settles, gives the credit back, and tells who listens. */
-  #settle(decision: Decision, elapsedMs = 0): void {
-    this.#settler.settle(decision.settlement, (result) =>
-      this.#settled(decision, result, elapsedMs),
-    )
-    if (!this.#isStopping) this.#subscription?.grant(1)
+  #settle({ settlement, told }: Decision, elapsedMs = 0): void {
+    this.#settler.settle({ settlement, told, elapsedMs, givesCredit: !this.#isStopping })
   }
 
-  #settled(decision: Decision, result: SettleResult, elapsedMs: number): void {
-    const { delivery } = decision.settlement
+  /** All of a turn at once: each grant makes the broker look whether there is more. */
+  #giveCredit(items: readonly Settling[]): void {
+    if (this.#isStopping) return
+    let count = 0
+    for (const { givesCredit } of items) if (givesCredit) count += 1
+    if (count > 0) this.#subscription?.grant(count)
+  }
+
+  #settled({ settlement, told, elapsedMs }: Settling, result: SettleResult): void {
+    const { delivery } = settlement
     if (!result.ok && result.reason === 'error') {
       // The effect threw and its transaction is rolled back: the attempt failed like any other.
       const next = this.#afterError(delivery, result.error)
-      this.#settler.settle(next.settlement, (again) => this.#settled(next, again, elapsedMs))
+      this.#settler.settle({ ...next, elapsedMs, givesCredit: false })
       return
     }
     this.#options.consume.onSettled?.({
-      ...decision.told,
+      ...told,
       ...(result.ok ? {} : { outcome: 'lost' as const }),
       consumer: this.#options.consumer,
       messageId: delivery.record.id,
