@@ -17,14 +17,7 @@ export interface Settler<Item extends ToSettle> {
   giveUp(): void
 }
 
-const repeatMsMax = 5000
-const lost: SettleResult = { ok: false, reason: 'lost' }
-
-/**
- * A delivery whose settlement the broker refused (disk full, connection lost) would stay with a
- * living process for ever; so the call is repeated, with growing waits, until it is taken.
- */
-export function createSettler<Item extends ToSettle>(options: {
+export interface SettlerOptions<Item extends ToSettle> {
   readonly transport: Transport
   readonly clock: Clock
   readonly onError: (error: TreatyError) => void
@@ -32,7 +25,16 @@ export function createSettler<Item extends ToSettle>(options: {
   readonly onSent: (items: readonly Item[]) => void
   /** Told the result of each; must not throw. */
   readonly onDone: (item: Item, result: SettleResult) => void
-}): Settler<Item> {
+}
+
+const repeatMsMax = 5000
+const lost: SettleResult = { ok: false, reason: 'lost' }
+
+/**
+ * A delivery whose settlement the broker refused (disk full, connection lost) would stay with a
+ * living process for ever; so the call is repeated, with growing waits, until it is taken.
+ */
+export function createSettler<Item extends ToSettle>(options: SettlerOptions<Item>): Settler<Item> {
   const { transport, clock, onSent, onDone } = options
   let waiting: Item[] = []
   let scheduled = false
