@@ -297,6 +297,18 @@ await withService('rabbitmq', async (server) => {
       await end(transport)
     })
 
+    it('is told what is there while somebody takes a channel away', async () => {
+      const place = freshPrefix(server)
+      const { transport } = await opened(place.url)
+      await onRabbitmq(server, (channel) =>
+        channel.deleteQueue(namesUnder(place.prefix).tally('orders')),
+      )
+      expect((await transport.stats()).groups).toMatchObject([{ group: 'shop.billing' }])
+      expect((await transport.inventory?.())?.channels).toEqual([{ address: 'orders' }])
+      await transport.close({ drainMs: 0 })
+      await place.drop()
+    })
+
     it('that is slow loses nothing and repeats nothing', async () => {
       const { proxy, url, end } = await proxied()
       const { transport, came, consume } = await opened(url)

@@ -2,6 +2,7 @@ import { isTreatyError } from '../../../core/errors.ts'
 import type { CountRow, TransportStats } from '../../transport.ts'
 import { inspect, type QueueLook } from './bulk.ts'
 import type { GroupDefinition } from './catalogue.ts'
+import { channelCode } from './errors.ts'
 import type { RunnerSnapshot } from './group-runner.ts'
 import { foundIn, type LaneCounts, parseJournal } from './journal.ts'
 import type { LaneSnapshot } from './lane-holder.ts'
@@ -40,7 +41,8 @@ export function createStats(session: Session): () => Promise<TransportStats> {
       Promise.all(named.map(async (group) => ({ group, lanes: await lanesOf(session, group) }))),
       session.refusals.read(),
       ...[...channels.keys()].map(async (address) => {
-        published.set(address, await session.tallyOf(address).read())
+        const sums = await sumsOf(session, address)
+        if (sums !== undefined) published.set(address, sums)
       }),
     ])
     const ledger = new Ledger()
@@ -64,6 +66,16 @@ export function createStats(session: Session): () => Promise<TransportStats> {
         ),
       ],
     }
+  }
+}
+
+/** Undefined: the channel is just being taken away. */
+async function sumsOf(session: Session, address: string): Promise<Sums | undefined> {
+  try {
+    return await session.tallyOf(address).read()
+  } catch (error) {
+    if (isTreatyError(error) && channelCode(error.cause) === 404) return undefined
+    throw error
   }
 }
 
