@@ -1,10 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { loadContracts } from '../contracts/index.ts'
-import { openBus } from '../messaging/index.ts'
+import { openBus, openTransport } from '../messaging/index.ts'
 import { distributionOf, histogramOf } from './bench/quantiles.ts'
+import { needsHistory } from './broker-history.ts'
 import { parseLines, runCaptured } from './captured-run.ts'
 import { sampleOrder, sampleProject } from './sample-project.ts'
 import { instantOf } from './tail/from.ts'
@@ -165,6 +166,36 @@ describe('treaty tail', () => {
     expect(instantOf('-1h', now)).toBe(now - 3_600_000)
     expect(instantOf('15m', now)).toBe(now - 900_000)
     expect(instantOf('2026-11-20T10:00:00Z', now)).toBe(now - 7_200_000)
+  })
+})
+
+describe('a mistyped name', () => {
+  it.each([
+    [['lag', '--consumer', 'biling'], 'CONSUMER_NOT_FOUND', "Did you mean 'billing'?", 4],
+    [['dead', 'list', '--consumer', 'biling'], 'CONSUMER_NOT_FOUND', "'billing'?", 4],
+    [['tail', '--event', 'order.place'], 'UNKNOWN_EVENT', "Did you mean 'order.placed'?", 4],
+    [['bench', 'nats'], 'TRANSPORT_UNKNOWN', 'nats://localhost:4222', 2],
+    [['stats', '--transport', 'rabbitmq'], 'TRANSPORT_UNKNOWN', 'amqp://HOST:PORT', 2],
+  ] as const)('of treaty %j is an error and no empty answer', async (argv, code, hint, exit) => {
+    const cwd = sampleProject()
+    const { code: exited, err } = await run(cwd, argv)
+
+    expect(exited).toBe(exit)
+    expect(err).toContain(code)
+    expect(err).toContain(hint)
+    expect(existsSync(join(cwd, argv[1]))).toBe(false)
+  })
+})
+
+describe('a broker that keeps nothing of what was handled', () => {
+  it('refuses --from and a trace, for showing nothing would say that there was nothing', async () => {
+    const { browse: _browse, ...transport } = await openTransport('memory:')
+    const capabilities = { ...transport.capabilities, historyReplay: false }
+
+    expect(() => needsHistory({ ...transport, capabilities }, '--from')).toThrow(
+      /memory keeps nothing of what was handled, and --from needs that/,
+    )
+    expect(() => needsHistory(transport, 'a trace')).not.toThrow()
   })
 })
 

@@ -51,6 +51,15 @@ describe('treaty consume', () => {
     })
   })
 
+  it('says that it is ready before the first message, which may come sooner than anybody looks', async () => {
+    for (let n = 0; n < 3; n += 1) {
+      const { cwd } = await projectWith(['a'])
+      const argv = ['consume', 'billing', '--max', '1', '--json']
+      const { out } = await runCaptured(argv, { cwd })
+      expect(parseLines(out).map(({ kind }) => kind)).toEqual(['ready', 'message', 'summary'])
+    }
+  })
+
   it('ends after --max messages and leaves the rest, their attempts uncounted', async () => {
     const { cwd, ids } = await projectWith(['a', 'b', 'c', 'd', 'e'])
     const first = await runCaptured(['consume', 'billing', '--max', '2', '--json'], { cwd })

@@ -6,6 +6,7 @@ import type { Bus, Transport } from '../messaging/index.ts'
 import { wireExtras } from './bus-extras.ts'
 import type { CommandContext } from './command.ts'
 import { countFindings } from './finding-text.ts'
+import { withPatience } from './patience.ts'
 import { createProblems } from './problems.ts'
 import { aborted } from './stopping.ts'
 import { suggest } from './suggest.ts'
@@ -51,6 +52,23 @@ export async function projectContracts(context: CommandContext): Promise<readonl
   })
 }
 
+/**
+ * Checks that a contract names the consumer.
+ *
+ * @throws CONSUMER_NOT_FOUND
+ */
+export function needConsumer(contracts: readonly Contract[], consumer: string): void {
+  const names = contracts.flatMap((contract) => [
+    ...Object.values(contract.consumers).map(({ name }) => name),
+    ...Object.values(contract.commands).map(({ handler }) => handler),
+  ])
+  if (names.includes(consumer)) return
+  throw new TreatyError('CONSUMER_NOT_FOUND', `no contract names the consumer ${consumer}`, {
+    hint: suggest(consumer, [...new Set(names)]) ?? 'Look with treaty contract show.',
+    details: { consumer },
+  })
+}
+
 /** The contract of this id. @throws CONTRACT_NOT_FOUND */
 export function contractById(contracts: readonly Contract[], id: string): Contract {
   const found = contracts.find((contract) => contract.id === id)
@@ -91,7 +109,7 @@ export async function withBus<Result>(
   })
   if (ifStopped) {
     const isStopped = await Promise.race([
-      opening.then(() => false),
+      withPatience(context, settings.transport, opening).then(() => false),
       aborted(context.stopping).then(() => true),
     ])
     if (isStopped) {
@@ -100,13 +118,17 @@ export async function withBus<Result>(
       return ifStopped()
     }
   }
-  const bus = await opening
-  bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
-  try {
-    return await work(bus)
-  } finally {
-    await bus.close({ drainMs: 0 })
+  const told = async () => {
+    const bus = await opening
+    bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
+    try {
+      return await work(bus)
+    } finally {
+      await bus.close({ drainMs: 0 })
+    }
   }
+  // A stream has its own way of showing that it lives.
+  return ifStopped ? told() : withPatience(context, settings.transport, told())
 }
 
 /**
@@ -127,10 +149,13 @@ export async function withTransport<Result>(
     ...(leaseMs === undefined ? {} : { leaseMs }),
   })
   transport.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
-  try {
-    await transport.connect()
-    return await work(transport, contracts)
-  } finally {
-    await transport.close({ drainMs: 0 })
+  const told = async () => {
+    try {
+      await transport.connect()
+      return await work(transport, contracts)
+    } finally {
+      await transport.close({ drainMs: 0 })
+    }
   }
+  return withPatience(context, settings.transport, told())
 }

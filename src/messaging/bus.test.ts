@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { defineContract } from '../contracts/index.ts'
 import { isTreatyError, TreatyError } from '../core/errors.ts'
 import { openStore } from '../store/index.ts'
 import { fakeClock } from '../testing/fake-clock.ts'
@@ -496,6 +497,34 @@ describe('trace', () => {
       ['order.cancelled', 1],
     ])
     expect(trace.missing).toEqual([])
+  })
+})
+
+describe('a broker that other contracts are on too', () => {
+  it('shows messages and traces of the own contracts only, also where both call an event the same', async () => {
+    const contractOf = (id: string) =>
+      defineContract({
+        id,
+        version: '1.0.0',
+        purpose: 'One of several on the same broker.',
+        channels: { orders: { address: `${id}.orders`, retention: '1d' } },
+        events: {
+          'order.placed': { channel: 'orders', purpose: 'An order.', schema: { type: 'object' } },
+        },
+        producers: { shop: {} },
+        consumers: { billing: { accepts: '^1.0.0', events: { 'order.placed': { needs: [] } } } },
+      })
+    const open = (id: string) =>
+      openBus({ contracts: [contractOf(id)], transport: 'memory:shared-by-two' })
+    const [ours, theirs] = [await open('ours'), await open('theirs')]
+    const correlationId = '0198a3c0-0000-7000-8000-00000000abcd'
+    await theirs.publish('order.placed', { number: 1 }, { correlationId })
+    await ours.publish('order.placed', { number: 2 }, { correlationId })
+
+    const { items } = await ours.messages({ event: 'order.placed' })
+    expect(items.map(({ message }) => message?.data)).toEqual([{ number: 2 }])
+    expect((await ours.trace(correlationId)).entries).toHaveLength(1)
+    await Promise.all([ours, theirs].map((bus) => bus.close({ drainMs: 0 })))
   })
 })
 

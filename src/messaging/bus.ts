@@ -2,13 +2,14 @@ import type { Contract, ContractTypes, Message } from '../contracts/index.ts'
 import { decodeEnvelope } from '../contracts/index.ts'
 import { TreatyError } from '../core/errors.ts'
 import { currentMessageContext, runWithMessageContext } from '../core/trace.ts'
+import { isAsked } from './browse-scope.ts'
 import type { BusCore } from './bus-core.ts'
 import { causalOrder } from './causal-order.ts'
 import { healthOf } from './health.ts'
 import { type Ingested, type IngestInput, judge, messageIdOf } from './ingest.ts'
 import { ingestBatch } from './ingest-batch.ts'
 import { summarize } from './ledger.ts'
-import type { DeadLetter, StoredMessage } from './transport.ts'
+import type { BrowseQuery, DeadLetter, Page, StoredMessage } from './transport.ts'
 import type { Bus, DeadLetters, Handler, Trace } from './types.ts'
 
 const drainMsDefault = 30_000
@@ -39,7 +40,7 @@ export function busOver<C extends ContractTypes>(core: BusCore): Bus<C> {
     trace: (correlationId) => traceOf(core, correlationId),
     messages: async ({ limit = pageLimitDefault, ...query }) => {
       core.assertOpen()
-      const page = await core.transport.browse?.({ ...query, limit: Math.min(limit, pageLimitMax) })
+      const page = await browse(core, { ...query, limit: Math.min(limit, pageLimitMax) })
       const items = (page?.items ?? []).map((item) => ({
         ...item,
         message: readStored(core, item),
@@ -148,6 +149,18 @@ function refuseAgain(core: BusCore, { id, messageId, event, body, headers }: Dea
   )
 }
 
+/** What is on the channels of the loaded contracts: those of others on the same broker are not ours to show. */
+async function browse(
+  { transport, catalogue }: BusCore,
+  query: BrowseQuery,
+): Promise<Page<StoredMessage> | undefined> {
+  const channels = catalogue.contracts.flatMap((contract) => Object.values(contract.channels))
+  if (channels.length === 0) return transport.browse?.(query)
+  const own = { ...query, addresses: channels.map(({ address }) => address) }
+  const page = await transport.browse?.(own)
+  return page && { ...page, items: page.items.filter(({ record }) => isAsked(own, record.address)) }
+}
+
 /** The stored message decoded; null where its contract is not loaded or its bytes cannot be read. */
 function readStored(core: BusCore, stored: StoredMessage): Message | null {
   const contract = contractOf(core, stored.record.type)
@@ -171,7 +184,7 @@ async function traceOf(core: BusCore, correlationId: string): Promise<Trace> {
   const found: (StoredMessage & { message: Message })[] = []
   let cursor: string | undefined
   do {
-    const page = await core.transport.browse?.({
+    const page = await browse(core, {
       correlationId,
       limit: pageLimitMax,
       ...(cursor === undefined ? {} : { cursor }),

@@ -373,6 +373,11 @@ export interface BrowseQuery {
   readonly event?: string
   /** Epoch milliseconds: what was published before is not asked for. A transport may give it all the same. */
   readonly from?: number
+  /**
+   * Only what is on these, and replies: a broker may carry the channels of many others, which are not read then. Absent: all. A
+   * transport may give others all the same.
+   */
+  readonly addresses?: readonly string[]
   readonly limit: number
   readonly cursor?: string
 }

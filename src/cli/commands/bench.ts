@@ -1,3 +1,4 @@
+import { TreatyError } from '../../core/errors.ts'
 import { createIdSource } from '../../core/ids.ts'
 import type { Bus } from '../../messaging/index.ts'
 import {
@@ -10,7 +11,8 @@ import {
 import { latencyText, throughputText } from '../bench/text.ts'
 import type { ArgumentsOf, Command, CommandContext } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
-import { absoluteUrl } from '../config/absolute-url.ts'
+import { absoluteUrl, hasScheme } from '../config/absolute-url.ts'
+import { withPatience } from '../patience.ts'
 import { createProblems } from '../problems.ts'
 
 interface Data {
@@ -32,14 +34,16 @@ export const bench: Command<CommandTable['bench'], Data> = {
     const { transport } = await context.settings()
     const { openBus } = await import('../../messaging/index.ts')
     const plan = planOf(args, context)
-    const bus = await openBus({
+    const place = args.url === undefined ? transport : placeOf(args.url, context.cwd)
+    const opening = openBus({
       contracts: [benchContract(plan)],
-      transport: context.reveal(
-        args.url === undefined ? transport : absoluteUrl(args.url, context.cwd),
-      ),
+      transport: context.reveal(place),
       store: 'memory:',
       clock: context.clock,
     })
+    const bus = await withPatience(context, place, opening)
+    const wholeSeconds = plan.seconds * (batches.length + 1)
+    context.note(`measuring ${bus.transport.name} for about ${wholeSeconds} s …`)
     bus.onError(createProblems(context.clock, (line) => context.note(`problem ${line}`)))
     let isTakenAway = false
     try {
@@ -53,6 +57,15 @@ export const bench: Command<CommandTable['bench'], Data> = {
       await bus.close({ drainMs: 0 })
     }
   },
+}
+
+/** A mistyped URL must not become a file of that name, which is then measured. @throws TRANSPORT_UNKNOWN */
+function placeOf(url: string, cwd: string): string {
+  if (hasScheme(url) || /[./\\]/.test(url)) return absoluteUrl(url, cwd)
+  throw new TreatyError('TRANSPORT_UNKNOWN', `"${url}" is no URL of a broker`, {
+    hint: 'Write for example nats://localhost:4222 or sqlite:/tmp/bench.db.',
+    details: { url },
+  })
 }
 
 function planOf(args: Arguments, { clock }: CommandContext): BenchPlan {

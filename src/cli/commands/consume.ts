@@ -11,6 +11,7 @@ import { fitsPattern } from '../../messaging/index.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { createAbandon } from '../consume/abandon.ts'
+import { type ConsumeCounts, createCounts, noCounts } from '../consume/counts.ts'
 import { runForMessage } from '../consume/exec.ts'
 import { createGate } from '../consume/gate.ts'
 import { untilIdle, untilReady } from '../consume/waiting.ts'
@@ -23,16 +24,8 @@ const concurrencyDefault = 16
 /** Below the 30 s that supervisors usually give a process to end. */
 const drainMsDefault = 25_000
 
-interface Data {
+interface Data extends ConsumeCounts {
   readonly consumer: string
-  /** Written out, or run by the command, and acknowledged. */
-  readonly handled: number
-  readonly retried: number
-  readonly dead: number
-  /** Given back without counting an attempt. */
-  readonly released: number
-  /** Not listed by the consumer, left out by --events, or completed before. */
-  readonly skipped: number
 }
 type Arguments = ArgumentsOf<CommandTable['consume']>
 
@@ -53,11 +46,18 @@ async function consumeFrom(
 ): Promise<CommandResult<Data>> {
   checkNames(bus, args)
   const { consumer, max, idleExit } = args
-  const counts: Counts = { ...noCounts }
+  const counts = createCounts()
   const finished = new AbortController()
   const giveUp = new AbortController()
   const activity = { lastAt: context.clock.monotonic() }
-  const handle = createHandler(args, context, { finished, giveUp, activity })
+  let announced: Promise<void> | undefined
+  const announce = () => {
+    announced ??= context.emit({ kind: 'ready', consumer }, ({ dim }) =>
+      dim(`${consumer} is ready`),
+    )
+    return announced
+  }
+  const handle = createHandler(args, context, { finished, giveUp, activity, announce })
   const subscription = await bus.consume(
     consumer,
     { '*': handle },
@@ -68,16 +68,14 @@ async function consumeFrom(
       ),
       onSettled(event) {
         activity.lastAt = context.clock.monotonic()
-        countSettled(counts, event)
+        counts.add(event)
         if (event.error) context.note(settledText(event))
       },
     },
   )
   const ending = AbortSignal.any([finished.signal, context.stopping])
   await untilReady(subscription, context.clock, ending)
-  if (!ending.aborted) {
-    await context.emit({ kind: 'ready', consumer }, ({ dim }) => dim(`${consumer} is ready`))
-  }
+  if (!ending.aborted) await announce()
   activity.lastAt = context.clock.monotonic()
   if (idleExit === undefined) await aborted(ending)
   else await untilIdle({ bus, consumer, idleMs: idleExit, activity, clock: context.clock, ending })
@@ -85,10 +83,8 @@ async function consumeFrom(
   needCalmEnd(finished.signal)
   const isForced = context.aborting.aborted || giveUp.signal.aborted
   const code = isForced && context.stopping.aborted ? stopCode(context.stopping) : exitCode.ok
-  return resultOf({ consumer, ...counts }, code)
+  return resultOf({ consumer, ...counts.read() }, code)
 }
-
-const noCounts = { handled: 0, retried: 0, dead: 0, released: 0, skipped: 0 } as const
 
 function resultOf(data: Data, code: number = exitCode.ok): CommandResult<Data> {
   return { exitCode: code, data, toText: () => summaryText(data) }
@@ -123,10 +119,12 @@ interface Parts {
   readonly finished: AbortController
   readonly giveUp: AbortController
   readonly activity: { lastAt: number }
+  /** Says that the consumer is ready; before the first message, which shows that it is. */
+  readonly announce: () => Promise<void>
 }
 
 function createHandler(args: Arguments, context: CommandContext, parts: Parts) {
-  const { finished, giveUp, activity } = parts
+  const { finished, giveUp, activity, announce } = parts
   const { events } = args
   const gate = createGate(args.max)
   // A reader that does not read must not hold the end up.
@@ -141,6 +139,7 @@ function createHandler(args: Arguments, context: CommandContext, parts: Parts) {
     activity.lastAt = context.clock.monotonic()
     let isDone = false
     try {
+      await abandon.race(announce())
       const failure =
         args.exec === undefined
           ? undefined
@@ -200,16 +199,6 @@ async function execute(
   })
   if (ended.ok) return undefined
   return signal.aborted ? handling.release() : handling.retry({ reason: ended.reason })
-}
-
-type Counts = { -readonly [Name in keyof Omit<Data, 'consumer'>]: number }
-
-function countSettled(counts: Counts, { outcome }: SettledEvent): void {
-  if (outcome === 'ack') counts.handled += 1
-  else if (outcome === 'retry') counts.retried += 1
-  else if (outcome === 'dead') counts.dead += 1
-  else if (outcome === 'release' || outcome === 'lost') counts.released += 1
-  else counts.skipped += 1
 }
 
 function settledText({

@@ -2,7 +2,7 @@ import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { eventText } from '../event-text.ts'
 import { plural } from '../finding-text.ts'
-import { withBus } from '../project.ts'
+import { needConsumer, withBus } from '../project.ts'
 import { renderTable } from '../table.ts'
 
 const limitDefault = 50
@@ -38,6 +38,8 @@ export const deadList: Command<CommandTable['dead list'], Data> = {
         ...filter,
         ...(cursor === undefined ? {} : { cursor }),
       })
+      // Letters may outlive the consumer that no contract names any more; without any, it was mistyped.
+      if (consumer !== undefined && page.items.length === 0) needConsumer(bus.contracts, consumer)
       const list: Data = { ...page, items: page.items.map(deadSummary) }
       const isAll = page.next === undefined && cursor === undefined
       return { data: list, total: isAll ? list.items.length : await bus.dead.count(filter) }

@@ -2,7 +2,8 @@ import { delay } from '../../core/clock.ts'
 import type { TransportStats } from '../../messaging/index.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
-import { withBus } from '../project.ts'
+import { withPatience } from '../patience.ts'
+import { needConsumer, withBus } from '../project.ts'
 import type { Style } from '../style.ts'
 import { renderTable } from '../table.ts'
 
@@ -27,15 +28,17 @@ type Arguments = ArgumentsOf<CommandTable['lag']>
 
 const everyMsDefault = 2000
 
-/** Shows how far each consumer is. A backlog is no error: exit 0. */
+/** Shows how far each consumer is. A backlog is no error: exit 0. @throws CONSUMER_NOT_FOUND */
 export const lag: Command<CommandTable['lag'], Data> = {
   run: (args, context) =>
     withBus(
       context,
       async (bus) => {
+        if (args.consumer !== undefined) needConsumer(bus.contracts, args.consumer)
         const names = namesOf(bus.contracts)
         const look = async () => rowsOf(await bus.transport.stats(), names, args.consumer)
-        if (args.watch !== true) return lagResult(await look())
+        const { transport } = await context.settings()
+        if (args.watch !== true) return lagResult(await withPatience(context, transport, look()))
         return watch(look, args, context)
       },
       () => lagResult([]),

@@ -1,7 +1,10 @@
 import { TreatyError } from '../../core/errors.ts'
+import type { Bus } from '../../messaging/index.ts'
+import { needsHistory } from '../broker-history.ts'
 import type { ArgumentsOf, Command, CommandContext, CommandResult } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { withBus } from '../project.ts'
+import { suggest } from '../suggest.ts'
 import { compileFilter, type MessageFilter } from '../tail/filter.ts'
 import { follow, type TailRow } from '../tail/follow.ts'
 import { instantOf } from '../tail/from.ts'
@@ -15,7 +18,7 @@ interface Data {
 }
 type Arguments = ArgumentsOf<CommandTable['tail']>
 
-/** Shows messages as they are published, without consuming them. */
+/** Shows messages as they are published, without consuming them. @throws UNKNOWN_EVENT · BROKER_CANNOT_LOOK_BACK */
 export const tail: Command<CommandTable['tail'], Data> = {
   async run(args, context) {
     const filter = args.filter === undefined ? undefined : await compileFilter(args.filter)
@@ -32,12 +35,17 @@ export const tail: Command<CommandTable['tail'], Data> = {
     return withBus(
       context,
       async (bus) => {
+        if (args.event !== undefined) needEvent(bus, args.event)
+        if (typeof since === 'number') needsHistory(bus.transport, '--from')
         await context.emit({ kind: 'ready' }, ({ dim }) => dim('looking; Ctrl-C ends'))
+        const tellWhere = progressOf(data, context)
         await follow(bus, queryOf(args, since), {
           context,
           async take(row) {
-            if (filter?.matches(inputOf(row)) === false) data.filtered += 1
-            else {
+            if (filter?.matches(inputOf(row)) === false) {
+              data.filtered += 1
+              tellWhere()
+            } else {
               data.shown += 1
               await show(row, context)
             }
@@ -49,6 +57,31 @@ export const tail: Command<CommandTable['tail'], Data> = {
       result,
     )
   },
+}
+
+/** A mistyped event would be waited for until the end of days. @throws UNKNOWN_EVENT */
+function needEvent({ contracts }: Bus, event: string): void {
+  const names = contracts.flatMap(({ events, commands }) => [
+    ...Object.keys(events),
+    ...Object.keys(commands).flatMap((name) => [name, `${name}.reply`, `${name}.error`]),
+  ])
+  if (names.includes(event)) return
+  throw new TreatyError('UNKNOWN_EVENT', `no loaded contract has the event "${event}"`, {
+    hint: suggest(event, names) ?? 'Look with treaty contract show.',
+    details: { event },
+  })
+}
+
+const tellEveryMs = 5000
+
+/** Says how many were looked at in vain, where a filter lets nothing through for long. */
+function progressOf(data: { readonly filtered: number }, { clock, note }: CommandContext) {
+  let toldAt = clock.monotonic()
+  return () => {
+    if (clock.monotonic() - toldAt < tellEveryMs) return
+    toldAt = clock.monotonic()
+    note(`looked at ${data.filtered} that the filter does not want`)
+  }
 }
 
 function queryOf({ event, correlationId }: Arguments, from: number | '' | undefined) {

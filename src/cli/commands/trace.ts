@@ -1,5 +1,6 @@
 import { TreatyError } from '../../core/errors.ts'
 import type { Trace } from '../../messaging/index.ts'
+import { needsHistory } from '../broker-history.ts'
 import type { Command } from '../command.ts'
 import type { CommandTable } from '../command-table.ts'
 import { plural } from '../finding-text.ts'
@@ -10,6 +11,7 @@ import type { Style } from '../style.ts'
 export const trace: Command<CommandTable['trace'], Trace> = {
   run: ({ correlationId }, context) =>
     withBus(context, async (bus) => {
+      needsHistory(bus.transport, 'a trace')
       const found = await bus.trace(correlationId)
       if (found.entries.length === 0) {
         throw new TreatyError(

@@ -55,6 +55,7 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
     return inner === undefined ? undefined : absoluteUrl(inner, folder)
   }
   const transport = pick('transport', 'TREATY_TRANSPORT') ?? absoluteUrl(defaults.transport, folder)
+  needPlace(flag('transport') ?? environment.TREATY_TRANSPORT ?? config.transport)
   const store = pick('store', 'TREATY_STORE')
   const service = flag('service') ?? environment.TREATY_SERVICE ?? config.service
   const settings: Settings = {
@@ -90,6 +91,16 @@ export async function loadSettings(options: LoadSettingsOptions): Promise<Settin
   }
   checkOutbox(settings, cwd)
   return settings
+}
+
+/** The name of a broker alone would be taken for that of a file, and nobody would notice. @throws TRANSPORT_UNKNOWN */
+function needPlace(transport: unknown): void {
+  const name = typeof transport === 'string' ? transport.toLowerCase() : ''
+  const scheme = { rabbitmq: 'amqp', postgresql: 'postgres', valkey: 'redis' }[name] ?? name
+  if (!['kafka', 'nats', 'amqp', 'redis', 'postgres'].includes(scheme)) return
+  throw new TreatyError('TRANSPORT_UNKNOWN', `"${transport}" is no URL of a broker`, {
+    hint: `Write ${scheme}://HOST${scheme === 'postgres' ? '/DATABASE' : ':PORT'}.`,
+  })
 }
 
 /** An outbox without a URL is in the database of the transport; a broker is none. */

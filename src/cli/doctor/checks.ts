@@ -8,6 +8,7 @@ import type { CommandContext } from '../command.ts'
 import { secretTexts } from '../config/broker-extras.ts'
 import type { Settings } from '../config/settings.ts'
 import { countFindings, plural } from '../finding-text.ts'
+import { withPatience } from '../patience.ts'
 import { loadProjectContracts } from '../project.ts'
 import { outboxChecks, transportChecks } from './broker-checks.ts'
 import { type Check, failed, passed, unborn, unbornCheck } from './check.ts'
@@ -37,7 +38,8 @@ export async function runChecks(context: CommandContext): Promise<Diagnosis> {
   checks.push(...secretChecks(settings, context))
   checks.push(await contractsCheck(context))
   checks.push(modulesCheck(settings))
-  checks.push(...(await transportChecks(settings, context)))
+  const atBroker = transportChecks(settings, context)
+  checks.push(...(await withPatience(context, settings.transport, atBroker)))
   checks.push(await storeCheck(settings, context))
   checks.push(...(await outboxChecks(settings, context)))
   checks.push(diskCheck(settings.folder))

@@ -64,6 +64,14 @@ export const brokerCodes = {
       'The connection ended before the broker confirmed, so the message may or may not be there.',
     fix: 'Publish again with the same id: consumers recognise the repeat by it.',
   },
+  BROKER_CANNOT_LOOK_BACK: {
+    exitCode: 5,
+    status: 501,
+    retryable: false,
+    meaning:
+      'The broker keeps nothing of what was handled, so that earlier messages and their traces cannot be shown.',
+    fix: 'Look at what comes from now on (treaty tail without --from), or at the table of docs/guides/brokers.md for brokers that can.',
+  },
   EFFECTS_UNSUPPORTED: {
     exitCode: 5,
     status: 501,

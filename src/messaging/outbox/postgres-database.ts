@@ -74,8 +74,12 @@ async function requireTables(access: PostgresAccess): Promise<void> {
   if (plan === undefined || plan.from >= plan.to) return
   throw new TreatyError(
     'STORE_OUTDATED',
-    `the outbox of ${access.place.name} has version ${plan.from}, and ${plan.to} is needed`,
-    { hint: 'Run treaty store migrate with a user who may create tables.' },
+    plan.from === 0
+      ? `the database ${access.place.name} has no outbox`
+      : `the outbox of ${access.place.name} has version ${plan.from}, and ${plan.to} is needed`,
+    {
+      hint: 'Name the database of your application, or run treaty store migrate --outbox URL with a user who may create tables.',
+    },
   )
 }
 

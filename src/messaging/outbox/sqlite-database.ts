@@ -82,8 +82,10 @@ function requireTables(path: string, clock: Clock): void {
   if (plan === undefined || plan.from >= plan.to) return
   throw new TreatyError(
     'STORE_OUTDATED',
-    `the file ${path} has no outbox of version ${plan.to} (it has ${plan.from})`,
-    { hint: 'Name the file of your application, or run treaty store migrate --outbox.' },
+    plan.from === 0
+      ? `the file ${path} has no outbox`
+      : `the outbox of the file ${path} has version ${plan.from}, and ${plan.to} is needed`,
+    { hint: 'Name the file of your application, or run treaty store migrate --outbox URL.' },
   )
 }
 

@@ -1,4 +1,5 @@
 import { TreatyError } from '../../../core/errors.ts'
+import { isAsked } from '../../browse-scope.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
 import type { DeadIndex } from './dead-index.ts'
 import { endedIn, type LaneState } from './lane-state.ts'
@@ -34,7 +35,9 @@ export async function browse(
   const { registry, wire } = options
   const cursor = parseCursor(query.cursor)
   await registry.refresh()
-  const topics = registry.channels.map(({ topic }) => topic)
+  const topics = registry.channels.flatMap(({ topic, address }) =>
+    isAsked(query, address) ? [topic] : [],
+  )
   const facts = await wire.topics(topics)
   const places = topics.flatMap((topic) =>
     (facts.get(topic)?.leaders ?? []).map((_, partition) => ({ topic, partition })),

@@ -1,4 +1,5 @@
 import { TreatyError } from '../../../core/errors.ts'
+import { isAsked } from '../../browse-scope.ts'
 import type { BrowseQuery, IncomingRecord, Page, StoredMessage } from '../../transport.ts'
 import type { ChannelDocument, GroupDocument } from './definitions.ts'
 import { fromDocument, type LaneDocument, type LaneState } from './lane-state.ts'
@@ -26,6 +27,7 @@ export async function browse(session: Session, query: BrowseQuery): Promise<Page
   const channels = await session.definitions.channels()
   const found: Found[] = []
   for (const channel of channels) {
+    if (!isAsked(query, channel.address)) continue
     const from = (places[channel.address] ?? places['*'] ?? 0) + 1
     found.push(...(await search(session, channel, { from, most: most + 1, query })))
   }

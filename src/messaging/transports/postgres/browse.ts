@@ -22,6 +22,7 @@ export async function browse(
      JOIN ${schema}.bus_topic AS topic ON topic.id = message.topic
      WHERE message.seq > $1 AND ($2::text IS NULL OR correlation_id = $2) AND ($3::text IS NULL OR type = $3)
        AND ($5::bigint IS NULL OR message.published_at >= $5)
+       AND ($6::text[] IS NULL OR topic.address = ANY ($6) OR starts_with(topic.address, 'treaty.reply.'))
        AND (origin IS NULL OR origin = message.seq
          OR NOT EXISTS (SELECT FROM ${schema}.bus_log AS first WHERE first.seq = message.origin))
      ORDER BY message.seq LIMIT $4`,
@@ -31,6 +32,7 @@ export async function browse(
       query.event ?? null,
       most + 1,
       query.from === undefined ? null : Math.floor(query.from),
+      query.addresses ?? null,
     ],
   )
   const page = messages.slice(0, most)

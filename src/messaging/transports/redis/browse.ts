@@ -1,3 +1,4 @@
+import { isAsked } from '../../browse-scope.ts'
 import type { EntryState } from '../../lanes/driver.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
 import type { GroupText } from './groups.ts'
@@ -24,8 +25,8 @@ export async function browse(session: Session, query: BrowseQuery): Promise<Page
   const most = Math.min(Math.max(1, Math.trunc(query.limit)), pageMax)
   const listed = (await link.ask(() => link.call('SMEMBERS', names.addresses))) as readonly Reply[]
   const lanes = await Promise.all(
-    listed.map(async (each) => {
-      const address = String(each)
+    listed.map(String).map(async (address) => {
+      if (!isAsked(query, address)) return []
       const reply = await link.ask(() =>
         link.call('HMGET', `${names.base(address)}:channel`, 'lanes', 'urgent'),
       )
