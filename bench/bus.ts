@@ -116,7 +116,7 @@ function notesOf(
       : [
           `PostgreSQL: fsync and synchronous_commit on; CPU with that of its connections; nothing validated`,
           'pg-boss: insert of 500, workers × batchSize as named, burstWhenBatchFull, NOTIFY',
-          'graphile-worker: add_jobs of 500, concurrency as named and as many connections, NOTIFY',
+          'graphile-worker 0.16: add_jobs of 500, concurrency as named and as many connections, NOTIFY; a local queue and batched completion come with 0.17, which is not released',
         ]),
   ]
 }
