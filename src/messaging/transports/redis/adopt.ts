@@ -96,10 +96,20 @@ export function createInlet(
     if (found.length > 0) await adoptFound(found)
   }
 
+  /** Told once: a user who may touch nothing but our own keys has closed this door on purpose. */
+  async function isStream(): Promise<boolean> {
+    try {
+      return String(await link.call('TYPE', stream)) === 'stream'
+    } catch (error) {
+      if (isReplyError(error) && /^NOPERM/.test((error as Error).message)) isDead = true
+      throw error
+    }
+  }
+
   async function lookOnce(): Promise<void> {
     if (isDead || !link.isReady) return
     if (stop === undefined) {
-      if (String(await link.call('TYPE', stream)) !== 'stream') return
+      if (!(await isStream())) return
       try {
         await link.call('XGROUP', 'CREATE', stream, inletGroup, '0')
       } catch (error) {

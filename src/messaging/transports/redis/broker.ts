@@ -218,10 +218,16 @@ async function openLinks(
     ...common,
     ...listeners,
     check: async (call) => {
-      fsync = (await checkServer(call, common.place)).fsync
+      const facts = await checkServer(call, common.place)
+      fsync = facts.fsync
+      return facts
     },
   })
-  const bell = createLink({ ...common, check: async () => undefined, onDown: () => undefined })
+  const bell = createLink({
+    ...common,
+    check: async () => ({ denied: [] }),
+    onDown: () => undefined,
+  })
   await link.open(signal)
   try {
     await bell.open(signal)

@@ -33,6 +33,16 @@ describe('what a Redis server answers', () => {
   })
 })
 
+describe('a script that a user may not run', () => {
+  it('is told with the commands that are forbidden', () => {
+    const error = answered("ERR The user executing the script can't run this command")
+    expect(asBrokerError(error, 'here', ['XADD', 'XTRIM'])).toMatchObject({
+      message: expect.stringContaining('it forbids XADD, XTRIM'),
+      details: { commands: ['XADD', 'XTRIM'] },
+    })
+  })
+})
+
 describe('a connection that fails', () => {
   it.each([
     ['self-signed certificate', 'BROKER_TLS_FAILED'],

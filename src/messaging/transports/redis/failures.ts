@@ -76,8 +76,12 @@ export function isReplyError(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
-/** An error of the driver as one of ours. `place` is for people. */
-export function asBrokerError(error: unknown, place: string): TreatyError {
+/** An error of the driver as one of ours. `place` is for people; `denied`: commands that the user may not run. */
+export function asBrokerError(
+  error: unknown,
+  place: string,
+  denied: readonly string[] = [],
+): TreatyError {
   if (isTreatyError(error)) return error
   const text = errorMessage(error)
   const kinds = isReplyError(error) ? replies : [...connections, ...replies]
@@ -85,10 +89,17 @@ export function asBrokerError(error: unknown, place: string): TreatyError {
   const inner = /@user_script:?\s*\d+:\s*-?(.*)$/s.exec(text)?.[1] ?? text
   const kind = kinds.find(({ pattern }) => pattern.test(text) || pattern.test(inner))
   if (kind !== undefined) {
-    return new TreatyError(kind.code, `the Redis server ${place} ${kind.says}: ${short(text)}`, {
-      hint: kind.hint,
-      cause: error,
-    })
+    const isDenied = kind.code === 'BROKER_ACCESS_DENIED' && denied.length > 0
+    const which = isDenied ? `; of what is needed it forbids ${denied.join(', ')}` : ''
+    return new TreatyError(
+      kind.code,
+      `the Redis server ${place} ${kind.says}: ${short(text)}${which}`,
+      {
+        hint: kind.hint,
+        ...(isDenied ? { details: { commands: denied } } : {}),
+        cause: error,
+      },
+    )
   }
   if (isReplyError(error)) {
     return new TreatyError('TRANSPORT_FAILED', `the Redis server ${place} says: ${short(text)}`, {

@@ -9,7 +9,7 @@ export { isRedisUrl } from './url.ts'
 const messageBytesMaxDefault = 16_777_216
 
 export interface RedisTransportOptions extends TransportOptions {
-  /** `redis://USER:PASSWORD@HOST:PORT/DATABASE?prefix=TEXT`, or `rediss://…?ca=FILE&servername=NAME` with TLS. */
+  /** `redis://USER:PASSWORD@HOST:PORT/DATABASE?prefix=TEXT&replicas=NUMBER`, or `rediss://…?ca=FILE&servername=NAME` with TLS. */
   readonly url: string
   /** Spreads repeated tries. */
   readonly random?: Random
@@ -19,6 +19,8 @@ export interface RedisTransportOptions extends TransportOptions {
 
 const scripting = 'https://redis.io/docs/latest/develop/programmability/eval-intro/'
 const streams = 'https://redis.io/docs/latest/develop/data-types/streams/'
+
+const replication = 'https://redis.io/docs/latest/operate/oss_and_stack/management/replication/'
 
 function redisCapabilities(messageBytesMax: number): Capabilities {
   return {
@@ -43,6 +45,7 @@ function redisCapabilities(messageBytesMax: number): Capabilities {
     messageBytesMax,
     headers: true,
     denials: {
+      failover: `What was acknowledged is on the disk of the primary; replicas follow behind (${replication}). When one of them is promoted, by Sentinel or by hand, what it had not received is lost. With ?replicas=1 in the URL a publish waits until so many have it (WAIT): a smaller window, not none.`,
       transactions: `A script is one step and cannot wait for a handler's own work, and nothing else of Redis can be rolled back (${scripting}).`,
     },
     emulations: {

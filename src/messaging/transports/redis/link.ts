@@ -38,8 +38,8 @@ export interface LinkOptions {
   readonly random: Random
   /** Milliseconds without an answer after which the connection is given up as half-open. */
   readonly silenceMs: number
-  /** Before a connection is used: refuses servers that will not do. */
-  readonly check: (call: Link['call']) => Promise<void>
+  /** Before a connection is used: refuses servers that will not do, and names commands that are forbidden. */
+  readonly check: (call: Link['call']) => Promise<{ readonly denied: readonly string[] }>
   readonly onUp?: () => void
   readonly onDown: (error: TreatyError) => void
 }
@@ -60,6 +60,7 @@ class RedisLink implements Link {
   #isReady = false
   #isClosed = false
   #lastError: unknown
+  #denied: readonly string[] = []
   #waiting: (() => void)[] = []
   #timer: TimerHandle | undefined
   #pauseMs = pauseMsMin
@@ -101,7 +102,7 @@ class RedisLink implements Link {
       await client.connect()
       const call = (command: string, ...args: readonly Argument[]) =>
         client.callBuffer(command, ...(args as Argument[])) as Promise<Reply>
-      await check(call)
+      this.#denied = (await check(call)).denied
       await Promise.all(allScripts.map(({ text }) => call('SCRIPT', 'LOAD', text)))
     } catch (error) {
       client.disconnect()
@@ -212,7 +213,7 @@ class RedisLink implements Link {
       if (!isReplyError(error)) throw error
       // Somebody has emptied the server's memory of scripts: nothing was done yet.
       if (!/^NOSCRIPT/.test((error as Error).message))
-        throw asBrokerError(error, this.#options.place.name)
+        throw asBrokerError(error, this.#options.place.name, this.#denied)
       return this.#send(['EVAL', script.text, 1, base, ...args])
     }
   }

@@ -106,6 +106,7 @@ async function sendBatch(session: Session, { address, batch, nextTurn }: Sending
   try {
     await link.ready()
     const places = await link.run(publishScript, names.base(address), args)
+    if (place.replicas !== undefined) await waitForReplicas(session, place.replicas)
     batch.forEach(({ record, resolve }, at) => {
       resolve(resultOf(record, (places as readonly Reply[])[at]))
     })
@@ -144,6 +145,23 @@ function resultOf({ id }: OutgoingRecord, answer: Reply | undefined): PublishRes
   const [entry = '', lane = '0'] = (isDuplicate ? text.slice(1) : text).split('.')
   const position = lane === 'due' ? `${entry}.due` : positionOf(entry, Number(lane))
   return isDuplicate ? { id, position, duplicate: true } : { id, position }
+}
+
+/** How long replicas may take; shorter than the silence after which a connection is given up. */
+const replicasMs = 1000
+
+/** @throws PUBLISH_UNCONFIRMED */
+async function waitForReplicas({ link, place }: Session, wanted: number): Promise<void> {
+  const found = Number(await link.call('WAIT', wanted, replicasMs))
+  if (found >= wanted) return
+  throw new TreatyError(
+    'PUBLISH_UNCONFIRMED',
+    `the Redis server ${place.name} took it, but ${found} of ${wanted} replicas had it within ${replicasMs} ms`,
+    {
+      hint: 'Look at the replicas, then publish again with the same id: consumers recognise the repeat by it.',
+      details: { replicas: found, wanted },
+    },
+  )
 }
 
 function unconfirmed({ place }: Session, cause: unknown): TreatyError {

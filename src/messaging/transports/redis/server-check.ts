@@ -1,5 +1,7 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { Link } from './link.ts'
+import { namesUnder } from './names.ts'
+import { deniedCommands } from './permissions.ts'
 import type { RedisPlace } from './url.ts'
 
 /** Redis 7.0 brought effects of scripts as the only way to copy them; Valkey says 7.2.4 of itself. */
@@ -9,12 +11,17 @@ const oldest = [7, 0] as const
 export interface ServerFacts {
   /** `always`, `everysec`, `no`, or undefined where the server does not tell. */
   readonly fsync: string | undefined
+  /** Commands that the user may not run, of those that are needed for one thing or another. */
+  readonly denied: readonly string[]
 }
+/** Of a cluster; each belongs to one node. */
+const slots = 16_384
 
 /**
  * Looks whether the server keeps what it acknowledges.
  *
- * @throws BROKER_TOO_OLD · BROKER_UNSAFE · BROKER_READ_ONLY · BROKER_UNREACHABLE while it loads
+ * @throws BROKER_TOO_OLD · BROKER_UNSAFE · BROKER_READ_ONLY · BROKER_URL_INVALID for one of several nodes of a cluster ·
+ *   BROKER_UNREACHABLE while it loads
  */
 export async function checkServer(call: Link['call'], place: RedisPlace): Promise<ServerFacts> {
   const info = parseInfo(String(await call('INFO')))
@@ -48,7 +55,30 @@ export async function checkServer(call: Link['call'], place: RedisPlace): Promis
   refuseUnsafe(info, name)
   // The client goes on in the first database where that of the URL is not there: messages would be in the wrong place.
   if (place.database !== 0) await call('SELECT', String(place.database))
-  return { fsync: await readFsync(call) }
+  if (info.cluster_enabled === '1') await refuseShared(call, name)
+  const key = `${namesUnder(place.prefix).base('permissions')}:asked`
+  return { fsync: await readFsync(call), denied: await deniedCommands(call, key) }
+}
+
+/** A channel fits into one slot, but what is not of one channel is in others: every slot has to be here. */
+async function refuseShared(call: Link['call'], name: string): Promise<void> {
+  const nodes = String(await call('CLUSTER', 'NODES'))
+  const ranges = /^.* (?:\S*,)?myself\b.*$/m.exec(nodes)?.[0].split(' ').slice(8) ?? []
+  const own = ranges
+    .map((range) => /^(\d+)(?:-(\d+))?$/.exec(range))
+    .reduce(
+      (sum, found) => sum + (found ? Number(found[2] ?? found[1]) - Number(found[1]) + 1 : 0),
+      0,
+    )
+  if (own === slots) return
+  throw new TreatyError(
+    'BROKER_URL_INVALID',
+    `the Redis server ${name} is a node of a cluster that has ${own} of its ${slots} slots, and Treaty needs all on one`,
+    {
+      hint: 'Use a server without cluster mode (a primary with replicas), or a cluster of one node.',
+      details: { slots: own },
+    },
+  )
 }
 
 function refuseUnsafe(info: Readonly<Record<string, string>>, name: string): void {

@@ -33,6 +33,14 @@ describe('the URL of a Redis server', () => {
     expect(readRedisUrl('valkey://[::1]:7000')).toMatchObject({ host: '::1', port: 7000 })
   })
 
+  it('asks for copies on replicas, a small number of them', () => {
+    expect(readRedisUrl('redis://localhost?replicas=2').replicas).toBe(2)
+    expect(readRedisUrl('redis://localhost?replicas=0').replicas).toBeUndefined()
+    for (const wrong of ['-1', 'all', '1.5', '10', '']) {
+      expect(() => readRedisUrl(`redis://localhost?replicas=${wrong}`)).toThrow('replicas')
+    }
+  })
+
   it('is told by its scheme', () => {
     expect(['redis://a', 'rediss://a', 'valkey://a', 'VALKEYS://a'].every(isRedisUrl)).toBe(true)
     expect(['sqlite:redis', 'nats://a', 'redis'].some(isRedisUrl)).toBe(false)

@@ -12,12 +12,15 @@ export interface RedisPlace {
   readonly tls?: { readonly ca?: string; readonly servername?: string }
   /** What the names of all keys begin with. Default: nothing before `treaty:`. */
   readonly prefix: string
+  /** Replicas that have to have a message before its publish is confirmed. Absent: the primary's disk is enough. */
+  readonly replicas?: number
   /** Host, port and database for people; never user or password. */
   readonly name: string
 }
 
 const portDefault = 6379
-const options = ['prefix', 'ca', 'servername'] as const
+const options = ['prefix', 'replicas', 'ca', 'servername'] as const
+const replicasMost = 9
 
 /** True for `redis://` and `rediss://`, and the same of Valkey. */
 export function isRedisUrl(url: string): boolean {
@@ -25,7 +28,7 @@ export function isRedisUrl(url: string): boolean {
 }
 
 /**
- * Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE?prefix=TEXT`, or `rediss://…?ca=FILE&servername=NAME` for TLS.
+ * Reads `redis://USER:PASSWORD@HOST:PORT/DATABASE?prefix=TEXT&replicas=NUMBER`, or `rediss://…?ca=FILE&servername=NAME` for TLS.
  *
  * @throws BROKER_URL_INVALID, never repeating the URL, which may hold a password
  */
@@ -55,7 +58,15 @@ export function readRedisUrl(text: string): RedisPlace {
     ...(username === '' ? {} : { username }),
     ...(password === '' ? {} : { password }),
     ...(isTls ? { tls: tlsOf(given) } : {}),
+    ...replicasOf(given.get('replicas')),
   }
+}
+
+function replicasOf(text: string | null): Pick<RedisPlace, 'replicas'> {
+  if (text === null || text === '0') return {}
+  const replicas = text === '' ? Number.NaN : Number(text)
+  if (Number.isInteger(replicas) && replicas > 0 && replicas <= replicasMost) return { replicas }
+  throw invalid(`the option replicas is no number from 0 to ${replicasMost}`)
 }
 
 function tlsOf(given: URLSearchParams): NonNullable<RedisPlace['tls']> {
