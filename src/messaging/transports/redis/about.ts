@@ -20,12 +20,11 @@ export async function aboutRedis(url: string, clock: Clock): Promise<BrokerFacts
     silenceMs,
     check: async (call) => {
       const info = String(await call('INFO', 'server'))
-      const { fsync, denied } = await checkServer(call, place)
+      const { fsync } = await checkServer(call, place)
       const clocks = await compareClocks(clock, async () => timeOf(await call('TIME')))
       const isLoose = fsync !== undefined && fsync !== 'always'
       const unsafe = `appendfsync is ${fsync}: what was acknowledged in the last second can be lost with the machine; set appendfsync always`
       facts = { version: versionIn(info), ...clocks, unsafe: isLoose ? [unsafe] : [] }
-      return { denied }
     },
     onDown: () => undefined,
   })

@@ -130,8 +130,8 @@ return gone
  * ended; entry and state of those that stay; entry of orders that were carried out; counter, event and amount;
  * letters as id, score, combination, summary, more, entry, time until which it is kept.
  *
- * Answers: `FENCED`, or 1 if nothing is left to read, entries, states of those that were pending, orders. A turn that comes again under
- * its number only reads.
+ * Answers: `FENCED`, or 1 if nothing is left to read, entries, states of those that were pending, orders. Each entry is three values: id, head
+ * and body of what Treaty wrote, else id, fields and ''. A turn that comes again under its number only reads.
  */
 export const turnScript = scriptOf(
   'goes on',
@@ -181,9 +181,9 @@ if turn ~= '' and redis.call('HGET', g .. ':lanes', 'n' .. lane) ~= token .. ':'
   redis.call('HSET', g .. ':lanes', 'n' .. lane, token .. ':' .. turn)
 end
 
-local entries, states, size, is_empty = {}, {}, 0, 0
+local entries, amount, states, size, is_empty = {}, 0, {}, 0, 0
 local chunk = math.min(room, 16)
-while #entries < room and size < bytes_max do
+while amount < room and size < bytes_max do
   local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'owner', 'COUNT', chunk, 'STREAMS', stream, cursor)
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then return reply end
@@ -193,11 +193,17 @@ while #entries < room and size < bytes_max do
   end
   local found = reply and reply[1] and reply[1][2] or {}
   for _, entry in ipairs(found) do
-    if entry[2] then
-      -- The second value is the body of what Treaty wrote; what others wrote has any.
-      size = size + #entry[2][2] + #(entry[2][4] or '')
-      entries[#entries + 1] = entry
-      if cursor ~= '>' then states[#entries] = redis.call('HGET', states_key, entry[1]) or '' end
+    local fields = entry[2]
+    if fields then
+      local first, second = fields, ''
+      if #fields == 4 and fields[1] == 'treaty' and fields[3] == 'body' then
+        first, second = fields[2], fields[4]
+      end
+      entries[3 * amount + 1], entries[3 * amount + 2], entries[3 * amount + 3] = entry[1], first, second
+      amount = amount + 1
+      -- What others wrote has its content anywhere.
+      size = size + #fields[2] + #(fields[4] or '')
+      if cursor ~= '>' then states[amount] = redis.call('HGET', states_key, entry[1]) or '' end
     else
       -- Somebody has deleted it from the stream.
       redis.call('XACK', stream, group, entry[1])
@@ -208,8 +214,8 @@ while #entries < room and size < bytes_max do
     break
   end
   if cursor ~= '>' then cursor = found[#found][1] end
-  local average = size / math.max(1, #entries)
-  chunk = math.max(1, math.min(room - #entries, math.floor((bytes_max - size) / math.max(1, average)), 1000))
+  local average = size / math.max(1, amount)
+  chunk = math.max(1, math.min(room - amount, math.floor((bytes_max - size) / math.max(1, average)), 1000))
 end
 if room > 0 and is_empty == 1 and cursor == '>' and redis.call('HEXISTS', base .. ':idle', lane) == 0 then
   redis.call('HSET', base .. ':idle', lane, 1)

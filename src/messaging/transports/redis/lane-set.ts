@@ -192,14 +192,14 @@ export class LaneSet {
     const offered: LaneEntry[] = []
     for (const { id, read, state } of turn.entries) {
       if (read.isForeign) continue
+      const isSuspect = (lane.isSuspect && turn.isInherited) || state?.marked === true
+      const isForeign = read.to !== undefined && read.to !== group.name
       offered.push({
         id,
         record: read.record,
-        ...(state === undefined ? {} : { state }),
-        ...((lane.isSuspect && turn.isInherited) || state?.marked === true
-          ? { suspect: true }
-          : {}),
-        ...(read.to !== undefined && read.to !== group.name ? { foreign: true } : {}),
+        ...(state && { state }),
+        ...(isSuspect && { suspect: true }),
+        ...(isForeign && { foreign: true }),
       })
     }
     if (offered.length > 0) lanes.offer(lane.name, offered)

@@ -4,6 +4,8 @@ import type { TreatyError } from '../../../core/errors.ts'
 import type { Random } from '../../../core/random.ts'
 import type { RedisDriver } from './driver.ts'
 import { asBrokerError, isReplyError } from './failures.ts'
+import { namesUnder } from './names.ts'
+import { deniedCommands } from './permissions.ts'
 import { type Argument, encodeCommand, type Reply } from './resp.ts'
 import type { Script } from './script.ts'
 import { allScripts } from './scripts.ts'
@@ -38,8 +40,8 @@ export interface LinkOptions {
   readonly random: Random
   /** Milliseconds without an answer after which the connection is given up as half-open. */
   readonly silenceMs: number
-  /** Before a connection is used: refuses servers that will not do, and names commands that are forbidden. */
-  readonly check: (call: Link['call']) => Promise<{ readonly denied: readonly string[] }>
+  /** Before a connection is used: refuses servers that will not do. */
+  readonly check: (call: Link['call']) => Promise<void>
   readonly onUp?: () => void
   readonly onDown: (error: TreatyError) => void
 }
@@ -60,7 +62,7 @@ class RedisLink implements Link {
   #isReady = false
   #isClosed = false
   #lastError: unknown
-  #denied: readonly string[] = []
+  #denied: Promise<readonly string[]> | undefined
   #waiting: (() => void)[] = []
   #timer: TimerHandle | undefined
   #pauseMs = pauseMsMin
@@ -100,9 +102,8 @@ class RedisLink implements Link {
     client.on('end', () => this.#ended(client, problem))
     try {
       await client.connect()
-      const call = (command: string, ...args: readonly Argument[]) =>
-        client.callBuffer(command, ...(args as Argument[])) as Promise<Reply>
-      this.#denied = (await check(call)).denied
+      const call = callOf(client)
+      await check(call)
       await Promise.all(allScripts.map(({ text }) => call('SCRIPT', 'LOAD', text)))
     } catch (error) {
       client.disconnect()
@@ -212,10 +213,29 @@ class RedisLink implements Link {
     } catch (error) {
       if (!isReplyError(error)) throw error
       // Somebody has emptied the server's memory of scripts: nothing was done yet.
-      if (!/^NOSCRIPT/.test((error as Error).message))
-        throw asBrokerError(error, this.#options.place.name, this.#denied)
+      if (!/^NOSCRIPT/.test((error as Error).message)) throw await this.#explained(error)
       return this.#send(['EVAL', script.text, 1, base, ...args])
     }
+  }
+
+  /** A script does not say which of its commands is forbidden: that is asked once, on a connection of its own. */
+  async #explained(error: unknown): Promise<TreatyError> {
+    const { driver, place } = this.#options
+    const plain = asBrokerError(error, place.name)
+    if (plain.code !== 'BROKER_ACCESS_DENIED') return plain
+    this.#denied ??= (async () => {
+      const client = new driver.Redis(this.#settings())
+      client.on('error', () => undefined)
+      try {
+        await client.connect()
+        return await deniedCommands(callOf(client), namesUnder(place.prefix).groups)
+      } catch {
+        return []
+      } finally {
+        client.disconnect()
+      }
+    })()
+    return asBrokerError(error, place.name, await this.#denied)
   }
 
   async ask(work: () => Promise<Reply>): Promise<Reply> {
@@ -238,6 +258,10 @@ class RedisLink implements Link {
     this.#client?.disconnect()
     for (const resume of this.#waiting.splice(0)) resume()
   }
+}
+
+function callOf(client: Redis): Link['call'] {
+  return (command, ...args) => client.callBuffer(command, ...(args as Argument[])) as Promise<Reply>
 }
 
 /** @throws LostAnswer · what the server answers */

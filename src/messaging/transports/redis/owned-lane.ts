@@ -4,7 +4,7 @@ import type { GroupTopology } from '../../transport.ts'
 import { changeOf } from './change.ts'
 import { turnScript } from './lane-scripts.ts'
 import { LostAnswer } from './link.ts'
-import { type ReadEntry, readEntry } from './records.ts'
+import { type ReadEntry, readEntry, readParts } from './records.ts'
 import type { Argument, Reply } from './resp.ts'
 import type { Session } from './session.ts'
 
@@ -14,13 +14,15 @@ const readMost = 256
 const readLeast = 32
 const again = 50
 
+interface ArrivedEntry {
+  readonly id: string
+  readonly read: ReadEntry
+  readonly state: EntryState | undefined
+}
+
 /** What a turn has read. */
 export interface Turn {
-  readonly entries: readonly {
-    readonly id: string
-    readonly read: ReadEntry
-    readonly state?: EntryState
-  }[]
+  readonly entries: readonly ArrivedEntry[]
   /** They were handed to an owner of the lane before us. */
   readonly isInherited: boolean
   /** Blocked messages that were replayed or discarded elsewhere. */
@@ -166,15 +168,18 @@ export class OwnedLane {
     ]
     const isPending = this.#cursor !== '>'
     const isInherited = this.#isTakingOver
-    const read = entries.map((entry, at) => {
-      const [id, fields] = entry as readonly [Buffer, readonly Reply[]]
-      const state = isPending ? stateOf(states[at]) : undefined
-      return {
-        id: String(id),
-        read: readEntry({ address, lane: this.number, entry: String(id) }, fields),
-        ...(state === undefined ? {} : { state }),
-      }
-    })
+    const read: ArrivedEntry[] = []
+    for (let at = 0; at + 2 < entries.length; at += 3) {
+      const id = (entries[at] as Buffer).toString('latin1')
+      const place = { address, lane: this.number, entry: id }
+      const [head, body] = [entries[at + 1] as Buffer | readonly Reply[], entries[at + 2] as Buffer]
+      const state = isPending ? stateOf(states[at / 3]) : undefined
+      read.push({
+        id,
+        read: Buffer.isBuffer(head) ? readParts(place, head, body) : readEntry(place, head),
+        state,
+      })
+    }
     const last = read.at(-1)
     if (last !== undefined) this.#lastRead = last.id
     if (isPending && last !== undefined) this.#cursor = last.id

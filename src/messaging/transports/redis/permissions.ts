@@ -1,4 +1,4 @@
-import type { Link } from './link.ts'
+import type { Argument, Reply } from './resp.ts'
 
 /** Every command that Treaty uses, with arguments that a server accepts; by what the server calls it. */
 const commands = (key: string): readonly (readonly string[])[] => [
@@ -53,7 +53,10 @@ const withSubcommand = new Set(['XGROUP', 'XINFO'])
  *
  * The connection must have no other user meanwhile.
  */
-export async function deniedCommands(call: Link['call'], key: string): Promise<readonly string[]> {
+export async function deniedCommands(
+  call: (command: string, ...args: readonly Argument[]) => Promise<Reply>,
+  key: string,
+): Promise<readonly string[]> {
   try {
     await call('MULTI')
   } catch {

@@ -27,15 +27,15 @@ end
 /**
  * ARGV: number of records, then for each: hash × 4, plus 2 if it has a key, plus 1 if it is urgent; type; more; its fields. Mostly `more` is '' and
  * there are two fields, of which only the values come: head and body. Else it is `fields|window|due|id`: how many fields come with
- * their names, milliseconds for which its id is known or '', time before which it stays back or '', and the id. Answers a place
- * for each; `=` before the place of a duplicate; nothing at all where there is no such channel.
+ * their names, milliseconds for which its id is known or '', time before which it stays back or '', and the id. Answers a text: a
+ * place for each, with a space between; `=` before the place of a duplicate; '' where there is no such channel.
  */
 export const publishScript = scriptOf(
   'refused',
   preludeLua,
   placeLua,
   `
-if not ordering then return {} end
+if not ordering then return '' end
 local is_kept = keeps()
 local at, places, types, touched, streams = 2, {}, {}, {}, {}
 local function put(lane, ...)
@@ -79,7 +79,7 @@ for record = 1, tonumber(ARGV[1]) do
 end
 for type, amount in pairs(types) do count('published', type, '', amount) end
 ring_idle(touched)
-return places
+return table.concat(places, ' ')
 `,
 )
 

@@ -5,7 +5,7 @@ import { asBrokerError } from './failures.ts'
 import { LostAnswer } from './link.ts'
 import { publishScript } from './publish-script.ts'
 import { fieldsOf, positionOf, refusalOf } from './records.ts'
-import type { Argument, Reply } from './resp.ts'
+import type { Argument } from './resp.ts'
 import type { Session } from './session.ts'
 
 /** One call of the script carries at most so many records, or bytes of bodies. */
@@ -107,8 +107,9 @@ async function sendBatch(session: Session, { address, batch, nextTurn }: Sending
     await link.ready()
     const places = await link.run(publishScript, names.base(address), args)
     if (place.replicas !== undefined) await waitForReplicas(session, place.replicas)
+    const each = String(places).split(' ')
     batch.forEach(({ record, resolve }, at) => {
-      resolve(resultOf(record, (places as readonly Reply[])[at]))
+      resolve(resultOf(record, each[at] ?? ''))
     })
   } catch (cause) {
     const error =
@@ -137,12 +138,13 @@ export function hashOf(key: string): number {
   return laneOf(key, hashes)
 }
 
-function resultOf({ id }: OutgoingRecord, answer: Reply | undefined): PublishResult {
+function resultOf({ id }: OutgoingRecord, text: string): PublishResult {
   // Nobody listens and nothing is kept, such as for the late reply to a requester that has gone.
-  if (answer === undefined) return { id, position: positionOf('0-0', 0) }
-  const text = String(answer)
+  if (text === '') return { id, position: positionOf('0-0', 0) }
   const isDuplicate = text.startsWith('=')
-  const [entry = '', lane = '0'] = (isDuplicate ? text.slice(1) : text).split('.')
+  const dot = text.indexOf('.')
+  const entry = text.slice(isDuplicate ? 1 : 0, dot < 0 ? text.length : dot)
+  const lane = dot < 0 ? '0' : text.slice(dot + 1)
   const position = lane === 'due' ? `${entry}.due` : positionOf(entry, Number(lane))
   return isDuplicate ? { id, position, duplicate: true } : { id, position }
 }

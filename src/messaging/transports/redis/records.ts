@@ -134,8 +134,19 @@ export interface ReadEntry {
 }
 
 export function readEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry {
-  const plain = plainEntry(place, fields)
-  if (plain !== undefined) return plain
+  const isOurs = fields.length === 4 && isText(fields[0], mark) && isText(fields[2], bodyField)
+  if (isOurs) return readParts(place, fields[1] as Buffer, fields[3] as Buffer)
+  return readAny(place, fields)
+}
+
+/** An entry of the two fields that Treaty writes for most messages. */
+export function readParts(place: EntryPlace, head: Buffer, body: Buffer): ReadEntry {
+  return plainEntry(place, head, body) ?? readAny(place, [markBytes, head, bodyBytes, body])
+}
+const markBytes = Buffer.from(mark)
+const bodyBytes = Buffer.from(bodyField)
+
+function readAny(place: EntryPlace, fields: readonly Reply[]): ReadEntry {
   const { address, lane, entry } = place
   const own = ownParts(fields)
   const { headers, body, publishedAt, to } = own ?? foreignParts(fields)
@@ -158,9 +169,8 @@ const noHeaders: Readonly<Record<string, string>> = Object.freeze({})
 type Draft = { -readonly [Field in keyof IncomingRecord]: IncomingRecord[Field] }
 
 /** An entry of Treaty's without headers of a caller's, as most are. Undefined: it is none, and has to be looked at with more care. */
-function plainEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry | undefined {
-  if (fields.length !== 4 || !isText(fields[0], mark) || !isText(fields[2], bodyField)) return
-  const packed = parsed(fields[1] as Buffer)
+function plainEntry(place: EntryPlace, head: Buffer, body: Buffer): ReadEntry | undefined {
+  const packed = parsed(head)
   if (packed === undefined) return
   const { address, lane, entry } = place
   const record: Draft = {
@@ -169,7 +179,7 @@ function plainEntry(place: EntryPlace, fields: readonly Reply[]): ReadEntry | un
     address,
     position: positionOf(entry, lane),
     publishedAt: Number(entry.slice(0, entry.indexOf('-'))),
-    body: fields[3] as Buffer,
+    body,
     headers: noHeaders,
     contentType: jsonType,
   }

@@ -1,7 +1,5 @@
 import { TreatyError } from '../../../core/errors.ts'
 import type { Link } from './link.ts'
-import { namesUnder } from './names.ts'
-import { deniedCommands } from './permissions.ts'
 import type { RedisPlace } from './url.ts'
 
 /** Redis 7.0 brought effects of scripts as the only way to copy them; Valkey says 7.2.4 of itself. */
@@ -11,8 +9,6 @@ const oldest = [7, 0] as const
 export interface ServerFacts {
   /** `always`, `everysec`, `no`, or undefined where the server does not tell. */
   readonly fsync: string | undefined
-  /** Commands that the user may not run, of those that are needed for one thing or another. */
-  readonly denied: readonly string[]
 }
 /** Of a cluster; each belongs to one node. */
 const slots = 16_384
@@ -56,8 +52,7 @@ export async function checkServer(call: Link['call'], place: RedisPlace): Promis
   // The client goes on in the first database where that of the URL is not there: messages would be in the wrong place.
   if (place.database !== 0) await call('SELECT', String(place.database))
   if (info.cluster_enabled === '1') await refuseShared(call, name)
-  const key = `${namesUnder(place.prefix).base('permissions')}:asked`
-  return { fsync: await readFsync(call), denied: await deniedCommands(call, key) }
+  return { fsync: await readFsync(call) }
 }
 
 /** A channel fits into one slot, but what is not of one channel is in others: every slot has to be here. */
