@@ -68,6 +68,8 @@ const statementMsDefault = 30_000
 /** Milliseconds for one connection to be made, handshake and login included. */
 const connectMs = 5000
 
+const ignore = () => undefined
+
 /**
  * Connects when the first statement needs it.
  *
@@ -90,7 +92,10 @@ export async function openPostgresAccess(
     allowExitOnIdle: true,
   })
   // The pool has dropped the connection already; the next statement makes a new one.
-  pool.on('error', () => undefined)
+  pool.on('error', ignore)
+  // An error event without a listener ends the process, and nobody else listens while a connection passes from the pool to a statement, and
+  // between two statements of a transaction.
+  pool.on('connect', (client) => client.on('error', ignore))
   return createAccess(place, pool, options)
 }
 
@@ -156,19 +161,13 @@ async function tryOnce<T>(
   } catch (error) {
     return { error, wasSent: false }
   }
-  // Between two statements of a transaction nobody else listens, and an error event without a listener ends the process.
-  const ignore = () => undefined
-  client.on('error', ignore)
   try {
     const value = await work(client)
-    client.off('error', ignore)
     client.release()
     return { value }
   } catch (error) {
     // A statement given up may still run there: only a connection that answered goes back to the pool.
-    const isOver = endsConnection(error)
-    if (!isOver) client.off('error', ignore)
-    client.release(isOver)
+    client.release(endsConnection(error))
     return { error, wasSent: true }
   }
 }
