@@ -5,8 +5,8 @@ export interface TransportRun {
   readonly date: string
   /** Number of the behaviour → what it states, and how it ended. */
   readonly behaviours: Readonly<Record<string, Outcome>>
-  /** Tests of the same transport that are no behaviours of the suite, in its own files. */
-  readonly further?: { readonly passed: number; readonly failed: number }
+  /** Tests of the same transport that are no behaviours of the suite, in its own files: what they state → how they ended. */
+  readonly further?: Readonly<Record<string, 'passed' | 'failed'>>
 }
 export interface Outcome {
   readonly statement: string
@@ -29,7 +29,7 @@ interface VitestReport {
 type Mutable = {
   date: string
   behaviours: Record<string, Outcome>
-  further: { passed: number; failed: number }
+  further: Record<string, 'passed' | 'failed'>
 }
 
 /** The outcomes in a JSON report of vitest. */
@@ -38,7 +38,7 @@ export function readRun(text: string): Run {
   const date = new Date(report.startTime).toISOString().slice(0, 10)
   const run: Record<string, Mutable> = {}
   const of = (name: string): Mutable => {
-    run[name] ??= { date, behaviours: {}, further: { passed: 0, failed: 0 } }
+    run[name] ??= { date, behaviours: {}, further: {} }
     return run[name]
   }
   for (const { name: file = '', assertionResults } of report.testResults) {
@@ -51,7 +51,7 @@ export function readRun(text: string): Run {
         const { behaviours } = of(suite[1])
         behaviours[number] = worseOf(behaviours[number], { statement, status: statusOf(status) })
       } else if (owner !== undefined && (status === 'passed' || status === 'failed')) {
-        of(owner).further[status] += 1
+        of(owner).further[[...ancestorTitles, title].join(' › ')] = status
       }
     }
   }
@@ -93,5 +93,9 @@ function triedOf({ behaviours }: TransportRun): number {
 
 function patched(kept: TransportRun, run: TransportRun): TransportRun {
   const tried = Object.entries(run.behaviours).filter(([, { status }]) => status !== 'skipped')
-  return { ...kept, behaviours: { ...kept.behaviours, ...Object.fromEntries(tried) } }
+  return {
+    ...kept,
+    behaviours: { ...kept.behaviours, ...Object.fromEntries(tried) },
+    further: { ...kept.further, ...run.further },
+  }
 }
