@@ -106,7 +106,12 @@ export const transportFacts = {
     choose:
       'You run Redis already, with `appendonly yes`; what is kept has to fit into its memory.',
     url: 'redis://user:password@localhost:6379/0?prefix=shop',
-    options: { prefix, ...tls },
+    options: {
+      replicas:
+        'so many replicas must have a message before its publish resolves (`WAIT`); default 0',
+      prefix,
+      ...tls,
+    },
   },
 } as const satisfies Readonly<Record<string, TransportFacts>>
 

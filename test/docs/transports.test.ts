@@ -39,7 +39,7 @@ it(
 )
 
 it.each(['kafka', 'nats', 'rabbitmq', 'redis'] as const)(
-  'every option that a URL of %s may have is on the page',
+  'every option that a URL of %s may have is on the page (else: test/docs/transports-facts.ts)',
   (name) => {
     const read = readFileSync(
       join(reference, '..', '..', 'src', 'messaging', 'transports', name, 'url.ts'),
