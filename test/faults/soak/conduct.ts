@@ -158,6 +158,12 @@ function faultsOf(balance: Balance, stats: BusStats): string[] {
     // Who is killed again and again with one message in hand cannot know that it was not the message.
     if (reason !== 'CRASH_LOOP') faults.push(`${count} died of ${reason} that were to pass`)
   }
+  if (stats.published < acknowledged) {
+    faults.push(`the ledger says that ${stats.published} of ${acknowledged} were published`)
+  }
+  if (stats.deliveries < balance.owed) {
+    faults.push(`the ledger says ${stats.deliveries} deliveries, where ${balance.owed} are owed`)
+  }
   for (const row of stats.rows) {
     if (row.consumer === null) continue
     const { deliveries, handled, skipped, dead, expired, waiting } = row
