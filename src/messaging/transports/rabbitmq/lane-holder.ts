@@ -9,7 +9,8 @@ import type {
   WriteResult,
 } from '../../lanes/driver.ts'
 import { changeOf, count, counterOf, type LaneCounts, type OrderRecord } from './journal.ts'
-import { ackTag, LaneJournal } from './lane-journal.ts'
+import { ackTag, LaneAcks } from './lane-acks.ts'
+import { LaneJournal } from './lane-journal.ts'
 import { letterId, toMessage } from './letters.ts'
 import type { Link } from './link.ts'
 import { type LanePlace, laneName, type Names } from './names.ts'
@@ -51,7 +52,7 @@ interface Held {
 export const laneWindow = 256
 /** A barrier that did not come back is sent again: whoever held the lane may have thrown it away as old. */
 const barrierAgainMs = 5000
-const proofMs = { quorum: 100, classic: 5000 } as const
+const proofMs = { quorum: 250, classic: 5000 } as const
 /** What a former owner named as ended is gone from the lane after that. */
 const inheritedMs = 30_000
 /** What was unsettled when the lane came to us has been read after that. */
@@ -63,8 +64,9 @@ const rememberedMax = 2000
 const orderMs = 30_000
 
 /**
- * One lane of a group, from the wish to own it to its end. Ownership, journal and acknowledgements share one channel, so that they die
- * together. The lock is the journal's single active consumer.
+ * One lane of a group, from the wish to own it to its end. The lock is the journal's single active consumer. What the journal holds stays
+ * unacknowledged, so the lane is read on a channel of its own, on which one frame can acknowledge many messages; when either channel ends, both do,
+ * and nothing is acknowledged on the one that was not written down on the other before.
  */
 export class LaneHolder {
   readonly #options: HolderOptions
@@ -79,7 +81,10 @@ export class LaneHolder {
   #orders: { readonly order: OrderRecord; readonly tag: number; readonly at: number }[] = []
   #ended: ReadonlySet<string> = new Set()
   #wasClean = true
+  /** The journal's, and that of dead letters. */
   #channel: ConfirmChannel | undefined
+  #reading: ConfirmChannel | undefined
+  #acks: LaneAcks | undefined
   #journal: LaneJournal | undefined
   #timers: TimerHandle[] = []
   #proof: TimerHandle | undefined
@@ -135,16 +140,29 @@ export class LaneHolder {
     // Before the first handler starts, so that an owner that dies at once leaves a mark.
     await journal.write([])
     journal.acknowledged()
+    const reading = await this.#openReading(channel)
     this.#state = 'owned'
     this.#ownedAt = clock.monotonic()
     lanes.assign(this.name)
     for (const { order, tag } of found.orders) this.#order(order, tag)
-    await channel.prefetch(laneWindow)
-    await channel.consume(this.#laneQueue, (message) => message && this.#take(message))
+    await reading.prefetch(laneWindow)
+    await reading.consume(this.#laneQueue, (message) => message && this.#take(message))
     this.#every(refreshEveryMs, () => void this.#refresh())
     if (found.isUsed)
       this.#timers.push(clock.setTimeout(() => journal.dropInherited(), inheritedMs))
     onOwned(this, found.ended)
+  }
+
+  async #openReading(owner: ConfirmChannel): Promise<ConfirmChannel> {
+    const reading = await this.#options.link.channel(() => this.#over())
+    if (this.#channel !== owner) {
+      // Over meanwhile: nobody else would close it.
+      await reading.close()
+      throw new Error('channel closed')
+    }
+    this.#reading = reading
+    this.#acks = new LaneAcks(reading)
+    return reading
   }
 
   async #barrier(channel: ConfirmChannel): Promise<void> {
@@ -174,13 +192,14 @@ export class LaneHolder {
   readonly #whenOver = withoutNoise(Promise.withResolvers<never>())
 
   #take(message: ConsumeMessage): void {
-    const channel = this.#channel
-    if (channel === undefined || this.#state !== 'owned') return
+    const acks = this.#acks
+    if (acks === undefined || this.#state !== 'owned') return
     const { place, lanes, clock } = this.#options
     const { deliveryTag: tag, redelivered } = message.fields
+    acks.arrived(tag)
     const read = fromWire(message, place.address, clock.now())
     if (this.#isDone(read)) {
-      ackTag(channel, tag)
+      acks.end([tag])
       return
     }
     const id = read.isUnique ? read.id : this.#freeName(read.id)
@@ -231,7 +250,7 @@ export class LaneHolder {
       ended = this.#account(journal, write)
       const kept = write.kept.map(({ entry, state }) => journal.keep(entry.id, state))
       await Promise.race([Promise.all([...kept, journal.write(ended)]), this.#whenOver.promise])
-      this.#settle(channel, journal, write)
+      this.#settle(journal, write)
       return 'written'
     } catch {
       // What became of it is for the next owner to find; this one begins anew.
@@ -287,15 +306,17 @@ export class LaneHolder {
     return ended.filter(({ entry }) => !entry.id.startsWith('~')).map(({ entry }) => entry.id)
   }
 
-  #settle(channel: ConfirmChannel, journal: LaneJournal, { ended }: LaneWrite): void {
+  #settle(journal: LaneJournal, { ended }: LaneWrite): void {
+    const tags: number[] = []
     for (const { entry } of ended) {
       const held = this.#held.get(entry.id)
       if (held === undefined) continue
       this.#held.delete(entry.id)
       this.#remember(entry.id)
-      ackTag(channel, held.tag)
+      tags.push(held.tag)
       journal.drop(entry.id)
     }
+    this.#acks?.end(tags)
     journal.acknowledged()
     this.#prove()
   }
@@ -313,10 +334,10 @@ export class LaneHolder {
     const { clock } = this.#options
     if (this.#proof !== undefined || this.#journal?.isToProve !== true) return
     this.#proof = clock.setTimeout(() => {
-      const [channel, journal] = [this.#channel, this.#journal]
-      if (channel === undefined || journal === undefined || this.isReleasing) return
+      const [reading, journal] = [this.#reading, this.#journal]
+      if (reading === undefined || journal === undefined || this.isReleasing) return
       const since = clock.monotonic()
-      settled(channel, this.#laneQueue)
+      settled(reading, this.#laneQueue)
         .then(() => {
           journal.proven(since)
           this.#proof = undefined
@@ -383,8 +404,8 @@ export class LaneHolder {
     if (this.isReleasing && !isLeft) return
     this.isReleasing = true
     const { lanes } = this.#options
-    const [channel, journal] = [this.#channel, this.#journal]
-    if (!this.isOwned || channel === undefined || journal === undefined) {
+    const [channel, reading, journal] = [this.#channel, this.#reading, this.#journal]
+    if (!this.isOwned || channel === undefined || reading === undefined || journal === undefined) {
       await this.#leave()
       return
     }
@@ -392,7 +413,7 @@ export class LaneHolder {
     else lanes.forget(this.name)
     if (!this.isOwned) return
     try {
-      await settled(channel, this.#laneQueue)
+      await settled(reading, this.#laneQueue)
       journal.proven(Number.POSITIVE_INFINITY)
       if (this.#options.clock.monotonic() - this.#ownedAt > readMs) journal.dropInherited()
       // What a classic queue has not written down yet comes again should the broker be killed.
@@ -406,9 +427,9 @@ export class LaneHolder {
   }
 
   async #leave(): Promise<void> {
-    const channel = this.#channel
+    const channels = [this.#reading, this.#channel]
     this.#over()
-    await channel?.close().catch(() => undefined)
+    await Promise.all(channels.map((channel) => channel?.close().catch(() => undefined)))
   }
 
   /** The lane is not ours any more. */
@@ -419,11 +440,13 @@ export class LaneHolder {
     lanes.forget(this.name)
     for (const timer of this.#timers) if (timer !== undefined) clock.clearTimeout(timer)
     if (this.#proof !== undefined) clock.clearTimeout(this.#proof)
-    const channel = this.#channel
+    const channels = [this.#reading, this.#channel]
+    this.#reading = undefined
+    this.#acks = undefined
     this.#channel = undefined
     this.#whenOver.reject(new Error('channel closed'))
     // A channel that goes on would keep the lane from everybody.
-    void channel?.close().catch(() => undefined)
+    for (const channel of channels) void channel?.close().catch(() => undefined)
     onEnd(this)
   }
 }

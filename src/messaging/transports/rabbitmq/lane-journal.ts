@@ -10,6 +10,7 @@ import {
   type OrderRecord,
   parseJournal,
 } from './journal.ts'
+import { ackTag } from './lane-acks.ts'
 import type { QueueKind } from './queues.ts'
 import { barrierOf } from './shelf.ts'
 
@@ -204,9 +205,4 @@ export class LaneJournal {
   #ack(deliveryTag: number): void {
     ackTag(this.#channel, deliveryTag)
   }
-}
-
-/** The driver wants a message, and looks at its tag alone. */
-export function ackTag(channel: ConfirmChannel, deliveryTag: number): void {
-  channel.ack({ fields: { deliveryTag } } as ConsumeMessage)
 }
