@@ -5,6 +5,7 @@ import { TreatyError } from '../../../core/errors.ts'
 import { laneOf } from '../../lanes/share.ts'
 import type { OutgoingRecord, PublishResult } from '../../transport.ts'
 import { channelCode } from './errors.ts'
+import { type Publishing, publishAll } from './frames.ts'
 import type { Link } from './link.ts'
 import type { Names } from './names.ts'
 import { restMs, tierFor, waitHeaders } from './tiers.ts'
@@ -188,34 +189,33 @@ class QueuePublisher implements Publisher {
   }
 
   #pump(channel: ConfirmChannel): void {
-    let sent = 0
+    const messages: Publishing[] = []
     for (const outgoing of this.#waiting) {
       if (this.#inFlight.size >= windowMax || this.#bytes >= windowBytesMax) break
-      sent += 1
-      if (!this.#send(channel, outgoing)) break
+      this.#inFlight.add(outgoing)
+      this.#bytes += outgoing.wire.content.length
+      messages.push(this.#publishing(outgoing))
     }
-    if (sent > 0) this.#waiting = this.#waiting.slice(sent)
+    if (messages.length === 0) return
+    this.#waiting = this.#waiting.slice(messages.length)
+    try {
+      publishAll(channel, messages)
+    } catch {
+      // The channel is over: they stay among what was not confirmed, which its end puts back.
+    }
   }
 
-  /** False: the channel is over, and the message waits on. */
-  #send(channel: ConfirmChannel, outgoing: Outgoing): boolean {
+  #publishing(outgoing: Outgoing): Publishing {
     const { exchange, routingKey, wire } = outgoing
-    this.#inFlight.add(outgoing)
-    this.#bytes += wire.content.length
-    try {
-      channel.publish(exchange, routingKey, wire.content, wire.options, (error) => {
-        this.#confirmed(outgoing, error)
-      })
-    } catch (cause) {
-      if (cause instanceof RangeError || cause instanceof TypeError) {
-        this.#end(outgoing, { error: tooLarge(outgoing.record, 'has headers that do not fit', 0) })
-        return true
-      }
-      // It stays among what was not confirmed, which the end of the channel puts back.
-      return false
-    }
     outgoing.wasSent = true
-    return true
+    return {
+      exchange,
+      routingKey,
+      wire,
+      confirmed: (error) => this.#confirmed(outgoing, error),
+      unfit: () =>
+        this.#end(outgoing, { error: tooLarge(outgoing.record, 'has headers that do not fit', 0) }),
+    }
   }
 
   #confirmed(outgoing: Outgoing, error: unknown): void {

@@ -1,12 +1,24 @@
 import { createHash } from 'node:crypto'
-import type { ConsumeMessage, Options } from 'amqplib'
+import type { ConsumeMessage } from 'amqplib'
 import { fromBrokerHeaders, toBrokerHeaders } from '../../lanes/broker-headers.ts'
 import type { IncomingRecord, OutgoingRecord } from '../../transport.ts'
 
 /** What a message is on the wire, without where it goes. */
 export interface WireMessage {
   readonly content: Buffer
-  readonly options: Options.Publish
+  readonly options: WireProperties
+}
+
+/** Properties of a message of ours, in the driver's words. */
+export interface WireProperties {
+  readonly persistent: true
+  readonly headers: Readonly<Record<string, string>>
+  /** Seconds. */
+  readonly timestamp: number
+  readonly contentType?: string
+  readonly messageId?: string
+  readonly type?: string
+  readonly correlationId?: string
 }
 
 /** Our own headers, beside those of the record. */
@@ -20,6 +32,7 @@ export const ownHeaders = {
   /** What that letter was counted as. */
   replayAs: 'treaty-replay-as',
 } as const
+const ownNames: ReadonlySet<string> = new Set(Object.values(ownHeaders))
 
 /** CloudEvents' AMQP binding, section 3.1.3.1: `cloudEvents:`; `cloudEvents_` where a client takes no colon. */
 const cloudEvents = 'cloudEvents:'
@@ -61,35 +74,35 @@ export function refusalOf(record: OutgoingRecord, bodyBytesMax: number): string 
 /** A record as it is published: what other programs look for stands in the message's own properties too. */
 export function toWire(record: OutgoingRecord, own: Readonly<Record<string, string>>): WireMessage {
   const { contentType, id, type, correlationId, body } = record
-  const properties = {
-    ...short('contentType', contentType),
-    ...short('messageId', id),
-    ...short('type', type),
-    ...short('correlationId', correlationId),
-  }
+  const hasType = isShort(contentType)
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(toBrokerHeaders(record, cloudEvents))) {
-    if (name === contentTypeHeader && 'contentType' in properties) continue
-    headers[isOthers.test(name) ? `${kept}${name}` : name] = value
+  const given = toBrokerHeaders(record, cloudEvents)
+  for (const name of Object.keys(given)) {
+    if (name === contentTypeHeader && hasType) continue
+    headers[isOthers.test(name) ? `${kept}${name}` : name] = given[name] as string
   }
+  Object.assign(headers, own)
+  const options: { -readonly [Name in keyof WireProperties]: WireProperties[Name] } = {
+    persistent: true,
+    headers,
+    timestamp: Math.floor(Number(own[ownHeaders.at] ?? 0) / 1000),
+  }
+  if (hasType) options.contentType = contentType
+  if (isShort(id)) options.messageId = id
+  if (isShort(type)) options.type = type
+  if (isShort(correlationId)) options.correlationId = correlationId
   return {
     content: Buffer.isBuffer(body)
       ? body
       : Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-    options: {
-      persistent: true,
-      headers: Object.assign(headers, own),
-      ...properties,
-      timestamp: Math.floor(Number(own[ownHeaders.at] ?? 0) / 1000),
-    },
+    options,
   }
 }
 
-function short(name: string, value: string | undefined): Record<string, string> {
-  if (value === undefined || value === '') return {}
+/** There, and fit for a property. */
+function isShort(value: string | undefined): value is string {
+  if (value === undefined || value === '') return false
   return value.length * 3 <= shortBytesMax || Buffer.byteLength(value) <= shortBytesMax
-    ? { [name]: value }
-    : {}
 }
 
 /** A message as it was read from a lane. */
@@ -105,14 +118,14 @@ export interface ReadMessage {
 /** Nothing is taken for granted: other programs write to our channels too. */
 export function fromWire(message: ConsumeMessage, address: string, now: number): ReadMessage {
   const { properties, content } = message
-  const headers = textHeaders(properties.headers ?? {})
-  const place = headers[ownHeaders.place]
-  const stated = Number(headers[ownHeaders.at] ?? millisecondsOf(properties.timestamp))
+  const own = emptyHeaders()
+  const headers = textHeaders(properties.headers ?? {}, own)
+  const place = own[ownHeaders.place]
+  const stated = Number(own[ownHeaders.at] ?? millisecondsOf(properties.timestamp))
   const at = Number.isFinite(stated) ? stated : 0
   const id = place ?? digestOf(message)
-  const letter = headers[ownHeaders.replay]
-  const as = headers[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
-  for (const name of Object.values(ownHeaders)) delete headers[name]
+  const letter = own[ownHeaders.replay]
+  const as = own[ownHeaders.replayAs] === 'expired' ? 'expired' : 'dead'
   const read = fromBrokerHeaders(
     {
       headers,
@@ -126,14 +139,23 @@ export function fromWire(message: ConsumeMessage, address: string, now: number):
     cloudEvents,
   )
   return {
-    record: {
-      ...read,
-      ...(read.type === '' ? given('type', properties.type) : {}),
-      ...(read.correlationId === undefined ? given('correlationId', properties.correlationId) : {}),
-    },
+    record: completed(read, properties),
     id,
     isUnique: place !== undefined,
     ...(letter === undefined ? {} : { replay: { letter, as } }),
+  }
+}
+
+/** What the headers do not say, properties may. */
+function completed(
+  read: IncomingRecord,
+  { type, correlationId }: ConsumeMessage['properties'],
+): IncomingRecord {
+  if (read.type !== '' && read.correlationId !== undefined) return read
+  return {
+    ...read,
+    ...(read.type === '' ? given('type', type) : {}),
+    ...(read.correlationId === undefined ? given('correlationId', correlationId) : {}),
   }
 }
 
@@ -157,18 +179,25 @@ function digestOf({ properties, content }: ConsumeMessage): string {
     .slice(0, 22)}`
 }
 
-/** Every value as text: tables, numbers, instants, bytes and nothing are possible. */
-export function textHeaders(headers: Readonly<Record<string, unknown>>): Record<string, string> {
-  // Without a prototype: `__proto__` is a name like any other.
-  const texts = Object.create(null) as Record<string, string>
-  for (const [name, value] of Object.entries(headers)) {
-    if (writtenByBroker.test(name)) continue
-    const known = name.startsWith(cloudEventsTolerated)
-      ? `${cloudEvents}${name.slice(cloudEventsTolerated.length)}`
-      : name
-    texts[known] = textOf(value)
+/** Every value as text: tables, numbers, instants, bytes and nothing are possible. Our own go into `apart`, where that is given. */
+export function textHeaders(
+  headers: Readonly<Record<string, unknown>>,
+  apart?: Record<string, string>,
+): Record<string, string> {
+  const texts = emptyHeaders()
+  for (const name of Object.keys(headers)) {
+    const text = textOf(headers[name])
+    if (apart !== undefined && ownNames.has(name)) apart[name] = text
+    else if (name.startsWith(cloudEventsTolerated)) {
+      texts[`${cloudEvents}${name.slice(cloudEventsTolerated.length)}`] = text
+    } else if (!(name.startsWith('x-') && writtenByBroker.test(name))) texts[name] = text
   }
   return texts
+}
+
+/** Without a prototype: `__proto__` is a name like any other. */
+function emptyHeaders(): Record<string, string> {
+  return Object.create(null) as Record<string, string>
 }
 
 function textOf(value: unknown): string {
