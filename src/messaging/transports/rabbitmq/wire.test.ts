@@ -52,6 +52,17 @@ describe('a record on the wire', () => {
     )
   })
 
+  it('has a header called __proto__ like any other', () => {
+    const headers = Object.fromEntries([['__proto__', 'x']])
+    expect(Object.entries(toWire({ ...record, headers }, {}).options.headers)).toContainEqual([
+      '__proto__',
+      'x',
+    ])
+    expect(Object.entries(throughTheWire({ ...record, headers }).record.headers)).toEqual([
+      ['__proto__', 'x'],
+    ])
+  })
+
   it('sends no copies elsewhere for a header that the broker would read', () => {
     const { options } = toWire({ ...record, headers: { CC: 'a', BCC: 'b' } }, {})
     expect(options.headers).not.toHaveProperty('CC')

@@ -75,7 +75,7 @@ export function refusalOf(record: OutgoingRecord, bodyBytesMax: number): string 
 export function toWire(record: OutgoingRecord, own: Readonly<Record<string, string>>): WireMessage {
   const { contentType, id, type, correlationId, body } = record
   const hasType = isShort(contentType)
-  const headers: Record<string, string> = {}
+  const headers = emptyHeaders()
   const given = toBrokerHeaders(record, cloudEvents)
   for (const name of Object.keys(given)) {
     if (name === contentTypeHeader && hasType) continue
