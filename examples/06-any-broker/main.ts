@@ -1,14 +1,18 @@
 // node main.ts [URL]      kafka://… nats://… amqp://… redis://… postgres://… sqlite:FILE memory:
-import { defineContract, openBus } from 'treatyjs'
+import { randomUUID } from 'node:crypto'
+import { defineContract, openBus, openTransport } from 'treatyjs'
+
+// A name that nobody else has: the broker may be shared.
+const id = `example.t${randomUUID().slice(0, 8)}`
 
 const shop = defineContract({
-  id: 'example.any-broker',
+  id,
   version: '1.0.0',
   status: 'active',
   purpose: 'Shows that one program runs on every broker.',
   channels: {
-    orders: { address: 'example.any-broker.orders', key: 'customer', ordering: 'per-key' },
-    payments: { address: 'example.any-broker.payments' },
+    orders: { address: `${id}.orders`, key: 'customer', ordering: 'per-key' },
+    payments: { address: `${id}.payments` },
   },
   events: {
     'order.placed': {
@@ -45,13 +49,14 @@ const shop = defineContract({
       accepts: '^1.0.0',
       events: { 'order.placed': { handling: 'Puts the order on the bill of its customer.' } },
       retry: { attempts: 3, base: '50ms', factor: 2, cap: '200ms', jitter: 'none' },
-      deadLetter: { address: 'example.any-broker.orders.billing.dlq', retention: '7d' },
+      deadLetter: { address: `${id}.orders.billing.dlq`, retention: '7d' },
     },
   },
 })
 
 const customers = ['ada', 'bob', 'eve']
-await using bus = await openBus({ contracts: [shop], transport: process.argv[2] ?? 'memory:' })
+const url = process.argv[2] ?? 'memory:'
+await using bus = await openBus({ contracts: [shop], transport: url })
 
 const bills = new Map(customers.map((customer) => [customer, [] as number[]]))
 const isBilled = Promise.withResolvers<void>()
@@ -91,9 +96,9 @@ await isBilled.promise
 for (const [customer, bill] of bills) console.log(`${customer}: ${bill.join(' ')}`)
 console.log(`attempts of a third order: ${attempts}`)
 
-const { id } = await bus.publish('order.placed', { customer: 'mallory', number: 1 })
+const { id: messageId } = await bus.publish('order.placed', { customer: 'mallory', number: 1 })
 await isDead.promise
-const letter = (await bus.dead.list()).items.find((each) => each.messageId === id)
+const letter = (await bus.dead.list()).items.find((each) => each.messageId === messageId)
 console.log(`dead after ${letter?.attempts} attempts: ${letter?.message}`)
 isDatabaseAway = false
 await bus.dead.replay(letter?.id ?? '')
@@ -102,3 +107,14 @@ console.log('replayed and handled')
 
 const reply = await bus.request('payment.capture', { customer: 'ada' })
 console.log(`ada pays for ${reply.data.orders} orders`)
+
+// Nothing stays on the broker: once its consumers have left, channels and groups can go.
+await bus.close()
+const transport = await openTransport(url)
+await transport.connect()
+await transport.remove?.({
+  subscriptions: [],
+  groups: [`${id}.billing`, `${id}.billing.payment.capture`],
+  channels: [`${id}.orders`, `${id}.payments`],
+})
+await transport.close({ drainMs: 0 })

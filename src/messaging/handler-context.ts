@@ -72,7 +72,7 @@ class Context implements RunningContext {
     this.publish = publish as HandlerContext['publish']
     this.commit = (effect) => {
       if (!takesEffects) throw effectsUnsupported(consumer)
-      this.effects = [...this.effects, effect]
+      this.effects = [...this.effects, effect as TransactionEffect]
     }
   }
 

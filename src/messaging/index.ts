@@ -32,6 +32,7 @@ export type {
   SyncOutbox,
 } from './outbox/index.ts'
 export { migrateOutbox, openOutbox, startRelay } from './outbox/index.ts'
+export type { PostgresHandle, SqliteHandle } from './outbox/outbox.ts'
 export type { CommandFailure } from './request-reply.ts'
 export { commandFailure } from './request-reply.ts'
 export { retryDelayMs } from './retry-policy.ts'

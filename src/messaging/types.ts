@@ -24,7 +24,6 @@ import type {
   DeadLetterSummary,
   Page,
   StoredMessage,
-  TransactionEffect,
   TransactionHandle,
   Transport,
 } from './transport.ts'
@@ -90,9 +89,9 @@ export interface HandlerContext<C extends ContractTypes = ContractTypes> {
    * after the handler has returned. On a broker without transactions it runs with the inbox row in the database of `inbox` or `outbox` of the bus,
    * before the acknowledgement; where there is none, this throws EFFECTS_UNSUPPORTED. On SQLite synchronous, with the database (node:sqlite) as `tx`; on PostgreSQL it may be async, with
    * `{ query(text, values) }` on the connection whose transaction ends with the acknowledgement. A throw rolls back and counts as a failed attempt.
-   * Resolves once it is registered, not once it has run.
+   * Resolves once it is registered, not once it has run. Say which handle it is: `(tx: DatabaseSync) => …`, `async (tx: PostgresHandle) => …`.
    */
-  commit(effect: TransactionEffect): void
+  commit<Tx = TransactionHandle>(effect: (tx: Tx) => void | Promise<void>): void
   ack(): Outcome
   retry(options?: { afterMs?: number; reason?: string }): Outcome
   /** Gives the message back without counting an attempt. */

@@ -51,6 +51,7 @@ export interface SourceConfig {
   readonly status?: 200 | 201 | 202 | 204
 }
 
+/** How the deliveries of a source are verified. */
 export interface VerifyConfig {
   readonly scheme: SchemeName | Readonly<Record<string, unknown>>
   /** All that are valid now: the new and the old one while a secret is changed. */
@@ -74,6 +75,7 @@ export interface EventConfig extends FieldConfig {
   readonly otherwise?: 'ignore' | 'quarantine'
 }
 
+/** A question that a provider asks before it sends, and how it is answered. */
 export interface HandshakeConfig {
   readonly kind: string
   readonly verifyToken?: string

@@ -13,6 +13,7 @@ export const webhookServerOptions = {
   maxHeaderSize: 16_384,
 } as const satisfies ServerOptions
 
+/** What a receiver needs to know of the server around it. */
 export interface HandlerOptions {
   /** What stands before the name of the source in the path. Default `/hooks/`. */
   readonly prefix?: string
@@ -64,6 +65,7 @@ export function fetchHandler(
   }
 }
 
+/** Routes of a receiver on fastify. */
 export interface FastifyHooksOptions extends HandlerOptions {
   /** Path → source, for sources that have a path of their own. */
   readonly paths?: Readonly<Record<string, string>>

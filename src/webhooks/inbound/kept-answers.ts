@@ -15,6 +15,7 @@ export interface KeptAnswers {
   purge(): Promise<void>
 }
 
+/** The first answers of one source, in the store, for as long as `keepMs`. */
 export function createKeptAnswers(
   store: Store,
   source: string,

@@ -23,6 +23,7 @@ import { claimKey, fieldText, isTypeTaken, jsonOf, publicUrl, unsignedId } from 
 import { type Source, type SourceOptions, sourceOf } from './source.ts'
 import { createPublisher, type Publisher, type Stored } from './store-delivery.ts'
 
+/** What a receiver takes, and where it keeps it. */
 export interface ReceiverOptions {
   /** By name, which is also the last part of the path. */
   readonly sources: Readonly<Record<string, SourceOptions>>

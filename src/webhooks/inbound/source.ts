@@ -5,6 +5,7 @@ import type { InboundAnswer, InboundDelivery } from './delivery.ts'
 import { type Handshake, handshakesOf } from './handshake.ts'
 import type { Inbox } from './inbox.ts'
 
+/** Bounds of what one source may ask for; each has a default or is off. */
 export interface SourceLimits {
   /** Largest body in bytes, also after decompression. Default 1 MiB. */
   readonly bodyBytes?: number

@@ -17,6 +17,7 @@ import { newSecret, type SecretBox } from './sealing.ts'
 import { isSubscribed } from './selection.ts'
 import type { SenderRecords } from './sender-records.ts'
 
+/** What the directory of endpoints works on. */
 export interface DirectoryOptions {
   readonly records: SenderRecords
   readonly egress: Egress
@@ -244,6 +245,7 @@ export class Directory {
   }
 }
 
+/** The error for an id that no endpoint has: WEBHOOK_ENDPOINT_NOT_FOUND. */
 export function endpointNotFound(id: string): TreatyError {
   return new TreatyError('WEBHOOK_ENDPOINT_NOT_FOUND', `there is no endpoint ${id}`, {
     hint: 'List them with treaty webhook endpoint list.',

@@ -16,6 +16,7 @@ import type { Post, PostResult } from './post.ts'
 import type { Attempt, SenderEvent } from './sender-events.ts'
 import type { Health, SenderRecords, StoredMessage } from './sender-records.ts'
 
+/** What the dispatcher works on, and whom it tells. */
 export interface DispatcherOptions {
   readonly records: SenderRecords
   readonly directory: Directory

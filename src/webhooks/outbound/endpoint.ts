@@ -38,6 +38,7 @@ export interface EndpointOptions {
   readonly managedBy?: string
 }
 
+/** Only `active` endpoints are delivered to; `unverified` ones have not shown yet that they want it. */
 export type EndpointStatus = 'active' | 'disabled' | 'unverified'
 
 /** A target as people and programs see it: without secrets. */
@@ -67,6 +68,7 @@ export interface Endpoint {
 export interface EndpointRecord extends Omit<Endpoint, 'secretsInUse'> {
   readonly secrets: readonly EndpointSecret[]
 }
+/** A secret as the store has it: sealed, and the time until which it still signs. */
 export interface EndpointSecret {
   /** Sealed where the sender has a key. */
   readonly secret: string
@@ -141,10 +143,12 @@ function invalid(message: string, hint: string): TreatyError {
   return new TreatyError('OPTION_INVALID', message, { hint })
 }
 
+/** The record that {@link asJson} made a document of. */
 export function asRecord(value: unknown): EndpointRecord {
   return value as EndpointRecord
 }
 
+/** A record as the store takes it. */
 export function asJson(record: object): JsonObject {
   return record as unknown as JsonObject
 }
@@ -173,6 +177,7 @@ export function fieldsOf(options: EndpointOptions) {
   }
 }
 
+/** The endpoint as others may see it, without its secrets; `now` in epoch milliseconds. */
 export function viewOf(record: EndpointRecord, now: number): Endpoint {
   const { secrets: _secrets, ...rest } = record
   return { ...rest, secretsInUse: secretsAt(record, now).length }

@@ -64,6 +64,7 @@ function judgeFor(expression: string): Judge {
   }
 }
 
+/** True where one of the patterns of an endpoint matches the event type. */
 export function isSubscribed(patterns: readonly string[], type: string): boolean {
   return patterns.some((pattern) => matchesType(pattern, type))
 }

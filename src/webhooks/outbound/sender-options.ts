@@ -10,6 +10,7 @@ import type { CatalogueEntry } from './receiver-catalogue.ts'
 import type { Attempt, SenderEvent } from './sender-events.ts'
 import type { Proof } from './verification.ts'
 
+/** What a sender works on; everything but the store has a default. */
 export interface SenderOptions {
   /** Everything that has to outlive the process. Several processes may share it. */
   readonly store: Store
@@ -62,6 +63,7 @@ export interface SenderOptions {
   readonly post?: Post
 }
 
+/** One message to all endpoints that want it. */
 export interface SendOptions {
   readonly type: string
   /** Becomes `{ type, timestamp, data }`. Either this or `body`. */
@@ -85,6 +87,7 @@ export interface SendOptions {
   readonly endpoints?: readonly string[]
 }
 
+/** What became of a message that was given to the sender. */
 export interface Sent {
   readonly id: string
   /** How many endpoints it goes to. */
@@ -143,6 +146,7 @@ export interface Sender {
   close(options?: { drainMs?: number }): Promise<void>
 }
 
+/** Counts of this process. */
 export interface SenderStats {
   readonly isDispatching: boolean
   /** Deliveries under way at this moment, and held ready behind them. */
