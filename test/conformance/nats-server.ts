@@ -11,7 +11,7 @@ export interface NatsServer {
   readonly port: number
   readonly folder: string
   /** Freezes the process, or lets it go on. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void
   stop(): Promise<void>
 }
 
@@ -33,9 +33,9 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts nats-server with these lines of configuration; `FOLDER` in them is its own folder, and gone with it. */
-export async function startNatsServer(lines: string): Promise<NatsServer> {
+export async function startNatsServer(lines: string, given?: number): Promise<NatsServer> {
   const folder = mkdtempSync(join(tmpdir(), 'treaty-nats-'))
-  const port = await freePort()
+  const port = given ?? (await freePort())
   const config = join(folder, 'nats.conf')
   writeFileSync(config, `host: 127.0.0.1\nport: ${port}\n${lines.replaceAll('FOLDER', folder)}\n`)
   const child: ChildProcess = spawn(serverPath(), ['-c', config], { stdio: 'ignore' })
@@ -52,6 +52,49 @@ export async function startNatsServer(lines: string): Promise<NatsServer> {
       }
       rmSync(folder, { recursive: true, force: true })
     },
+  }
+}
+
+/** Three servers of one cluster, called `n0` to `n2`, with JetStream; resolves once they have a leader and know each other. */
+export async function startNatsCluster(): Promise<readonly NatsServer[]> {
+  const routes = [await freePort(), await freePort(), await freePort()]
+  const servers = await Promise.all(
+    routes.map((route, at) =>
+      startNatsServer(`server_name: n${at}
+jetstream { store_dir: "FOLDER/data" }
+cluster {
+  name: treaty
+  host: 127.0.0.1
+  port: ${route}
+  routes: [${routes.map((each) => `"nats://127.0.0.1:${each}"`).join(', ')}]
+}`),
+    ),
+  )
+  await untilThree(servers[0] as NatsServer)
+  return servers
+}
+
+/** A stream on all three can be made. */
+async function untilThree({ port }: NatsServer): Promise<void> {
+  const connection = await connect({ servers: `127.0.0.1:${port}` })
+  try {
+    for (let tried = 0; tried < 120; tried += 1) {
+      const probe = JSON.stringify({ name: 'probe', subjects: ['probe'], num_replicas: 3 })
+      const made = await connection
+        .request('$JS.API.STREAM.CREATE.probe', probe, { timeout: 2000 })
+        .then(
+          (answer) => answer.json<{ error?: unknown }>().error === undefined,
+          () => false,
+        )
+      if (made) {
+        await connection.request('$JS.API.STREAM.DELETE.probe', '', { timeout: 5000 })
+        return
+      }
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+    throw new Error('the cluster has no leader after half a minute')
+  } finally {
+    await connection.close()
   }
 }
 

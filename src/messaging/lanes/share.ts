@@ -4,7 +4,15 @@
  */
 export function laneOf(key: string, lanes: number): number {
   let hash = 0x811c9dc5
-  for (const byte of Buffer.from(key)) hash = Math.imul(hash ^ byte, 0x01000193)
+  for (let at = 0; at < key.length; at += 1) {
+    const code = key.charCodeAt(at)
+    if (code > 0x7f) {
+      // What is ASCII so far is its own UTF-8.
+      for (const byte of Buffer.from(key.slice(at))) hash = Math.imul(hash ^ byte, 0x01000193)
+      break
+    }
+    hash = Math.imul(hash ^ code, 0x01000193)
+  }
   hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b)
   return ((hash ^ (hash >>> 16)) >>> 0) % lanes
 }

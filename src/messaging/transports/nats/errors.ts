@@ -21,8 +21,8 @@ export const jsCode = {
 } as const
 
 const notEnabled = [10_039, 10_076]
-/** No room in the store, for the account, or below the limits of a stream. */
-const noRoom = [10_002, 10_023, 10_028, 10_047, 10_077, 10_122]
+/** No room in the store, for the account (bytes, streams, consumers), or below the limits of a stream. */
+const noRoom = [10_002, 10_023, 10_026, 10_027, 10_028, 10_047, 10_077, 10_122]
 
 /** An answer of JetStream that is an error. */
 export class JetStreamError extends Error {
@@ -66,7 +66,7 @@ export function asTreatyError(error: unknown, what: string): TreatyError {
   }
   return new TreatyError('BROKER_UNREACHABLE', `NATS ${what}: ${firstLine(message)}`, {
     hint: /timeout/i.test(message)
-      ? 'Check that a nats-server answers there; one that begins with TLS needs tls://HOST?tls_first=true.'
+      ? 'Check that a nats-server answers there; one that begins with TLS needs tls://HOST?tls_first=true, and one that asks for a certificate the right ?cert=FILE&key=FILE.'
       : 'Check host and port of the URL, and that nats-server runs there.',
     cause: error,
   })

@@ -48,8 +48,15 @@ export function decodePercent(text: string): string {
 
 /** The subject on which other programs publish to a channel, and below which its lanes are. */
 export function channelSubject(address: string): string {
-  return address.split('.').map(tokenOf).join('.')
+  const known = subjectsKnown.get(address)
+  if (known !== undefined) return known
+  const subject = address.split('.').map(tokenOf).join('.')
+  if (subjectsKnown.size < subjectsMax) subjectsKnown.set(address, subject)
+  return subject
 }
+/** Each message asks twice. Reply addresses come and go, so that not all are remembered. */
+const subjectsKnown = new Map<string, string>()
+const subjectsMax = 1000
 
 /** What the stream of a channel listens to. */
 export function channelSubjects(address: string): string[] {
@@ -91,8 +98,9 @@ export interface MessagePlace {
 
 export function placeOf(address: string, subject: string): MessagePlace {
   const base = channelSubject(address)
-  const rest = subject.startsWith(`${base}.${mark}.`) ? subject.slice(base.length + 3) : undefined
-  if (rest === undefined) return { lane: foreignLane }
+  const isLane = subject.startsWith(base) && subject.startsWith(`.${mark}.`, base.length)
+  if (!isLane) return { lane: foreignLane }
+  const rest = subject.slice(base.length + mark.length + 2)
   const [first = '', ...more] = rest.split('.')
   const isScheduled = first === 'at'
   const [lane, type, group] = isScheduled ? [more[0], more[1]] : [first, more[0], more[1]]

@@ -11,7 +11,7 @@ import { readNext } from './reads.ts'
 import { positionOf } from './records.ts'
 import type { Session } from './session.ts'
 import { duplicateWindowMs } from './streams.ts'
-import { headerBlock } from './wire-headers.ts'
+import { blockOf, headerLines } from './wire-headers.ts'
 
 export interface Publisher {
   publish(records: readonly OutgoingRecord[], signal?: AbortSignal): Promise<PublishResult[]>
@@ -29,18 +29,45 @@ const batchesMax = 4
 const singlesMax = 1000
 /** How long a publish waits for a connection that is down. */
 const patienceMs = 5000
-/** What the server puts before the message on its way to a subscriber, and the orders that we add. */
-const ordersBytes = 256
+/** The frame of a header block, what the server puts before the message on its way to a subscriber, and the orders that we add. */
+const ordersBytes = 268
 
 /** One record on its way. */
 interface Item {
   readonly record: OutgoingRecord
   readonly subject: string
-  readonly headers: Readonly<Record<string, string>>
+  /** Its headers as the lines of a block. */
+  readonly lines: string
   readonly bytes: number
   /** It goes alone: the server looks for its id, or keeps it until its time. */
   readonly orders: Readonly<Record<string, string>> | undefined
-  resolve(result: PublishResult): void
+  /** The call that it belongs to, and its place there. */
+  readonly call: PublishCall
+  readonly at: number
+}
+
+/** The records of one call: a promise for all of them, not one for each. */
+class PublishCall {
+  readonly results: Promise<PublishResult[]>
+  readonly #results: PublishResult[]
+  readonly #resolve: (results: PublishResult[]) => void
+  #left: number
+
+  constructor(count: number) {
+    const { promise, resolve } = Promise.withResolvers<PublishResult[]>()
+    this.results = promise
+    this.#resolve = resolve
+    this.#results = new Array<PublishResult>(count)
+    this.#left = count
+    if (count === 0) resolve(this.#results)
+  }
+
+  /** Each place once. */
+  told(at: number, result: PublishResult): void {
+    this.#results[at] = result
+    this.#left -= 1
+    if (this.#left === 0) this.#resolve(this.#results)
+  }
 }
 
 /** What is on its way to one channel. */
@@ -98,7 +125,7 @@ export function createPublisher(session: Session): Publisher {
       open += 1
       try {
         if (!(await session.wire.untilUp(patienceMs))) throw unreachable()
-        return await Promise.all(await enqueue(session, records, lineOf, pump))
+        return await enqueue(session, records, lineOf, pump)
       } finally {
         ended()
       }
@@ -110,29 +137,36 @@ export function createPublisher(session: Session): Publisher {
   }
 }
 
-/** The records of one call, each with its promise. */
+/** Into the lines of their channels, in order; resolves with a result for each. */
 async function enqueue(
   session: Session,
   records: readonly OutgoingRecord[],
   lineOf: (stream: string) => Line,
   pump: (line: Line) => void,
-): Promise<Promise<PublishResult>[]> {
+): Promise<PublishResult[]> {
   const channels = new Map<string, ChannelDocument | undefined>()
   for (const { address } of records) {
     if (!channels.has(address)) channels.set(address, await session.definitions.channel(address))
   }
   const touched = new Set<Line>()
-  const results = records.map((record): Promise<PublishResult> => {
+  const call = new PublishCall(records.length)
+  for (const [at, record] of records.entries()) {
     const channel = channels.get(record.address)
-    if (channel === undefined) return Promise.resolve({ error: channelMissing(record.address) })
-    const made = itemOf(session, record, channel)
-    if ('error' in made) return Promise.resolve(made)
+    if (channel === undefined) {
+      call.told(at, { error: channelMissing(record.address) })
+      continue
+    }
+    const made = itemOf(session, channel, { record, call, at })
+    if ('error' in made) {
+      call.told(at, made)
+      continue
+    }
     const line = lineOf(channel.stream)
     touched.add(line)
-    return new Promise<PublishResult>((resolve) => void line.queue.push({ ...made, resolve }))
-  })
+    line.queue.push(made)
+  }
   for (const line of touched) pump(line)
-  return results
+  return call.results
 }
 
 function takeBatch(queue: Item[]): Item[] {
@@ -149,17 +183,24 @@ function takeBatch(queue: Item[]): Item[] {
 
 function itemOf(
   session: Session,
-  record: OutgoingRecord,
   channel: ChannelDocument,
-): Omit<Item, 'resolve'> | { readonly error: TreatyError } {
+  asked: Pick<Item, 'record' | 'call' | 'at'>,
+): Item | { readonly error: TreatyError } {
+  const { record } = asked
   const bytes = record.body.byteLength
   if (bytes > session.messageBytesMax) return { error: tooLarge(record, bytes, session) }
   const lane = laneNameOf(record, channel)
   const { type } = record
   const target = messageSubject(channel.address, { lane, type })
-  const headers = toBrokerHeaders(record, 'ce-')
+  const lines = headerLines(toBrokerHeaders(record, 'ce-'))
+  const size = lines.length + bytes + ordersBytes
+  if (size > session.wire.payloadMax) return { error: tooLarge(record, size, session) }
   const isLater = record.deliverAt !== undefined && record.deliverAt > session.clock.now()
   const schedules = isLater && session.features.schedules
+  const { call, at } = asked
+  if (!schedules && record.dedupWindowMs === undefined) {
+    return { record, call, at, lines, bytes: size, subject: target, orders: undefined }
+  }
   const nonce = crypto.randomUUID()
   const subject = schedules ? scheduleSubject(channel.address, { lane, type, nonce }) : target
   const orders = {
@@ -171,10 +212,7 @@ function itemOf(
         }
       : {}),
   }
-  const size = headerBlock(headers).byteLength + bytes + ordersBytes
-  if (size > session.wire.payloadMax) return { error: tooLarge(record, size, session) }
-  const isAlone = Object.keys(orders).length > 0
-  return { record, subject, headers, bytes: size, orders: isAlone ? orders : undefined }
+  return { record, call, at, lines, bytes: size, subject, orders }
 }
 
 /** The lane of its key; without one any lane will do, and ids spread evenly. */
@@ -198,16 +236,16 @@ function tooLarge(record: OutgoingRecord, bytes: number, session: Session): Trea
 }
 
 async function single(session: Session, item: Item): Promise<void> {
-  const { record, subject, headers, orders } = item
+  const { record, subject, lines, orders } = item
   try {
     const publish = (more: Readonly<Record<string, string>> = {}) =>
-      session.acks.publish(subject, record.body, headerBlock(headers, { ...orders, ...more }))
+      session.acks.publish(subject, record.body, blockOf(lines, { ...orders, ...more }))
     let ack = await publish()
     // The stream knows ids for one time, whatever the record asks: what is older than that is no duplicate.
     while (ack.duplicate === true && !(await isWithin(session, record, ack.seq))) {
       ack = await publish({ 'Nats-Msg-Id': `${record.id}#${ack.seq}` })
     }
-    item.resolve(taken(record, ack))
+    item.call.told(item.at, taken(record, ack))
   } catch (error) {
     refuse(session, item, error)
   }
@@ -218,11 +256,11 @@ function taken({ id }: OutgoingRecord, ack: PubAck): PublishResult {
   return ack.duplicate === true ? { id, position, duplicate: true } : { id, position }
 }
 
-function refuse(session: Session, { record, resolve }: Item, error: unknown): void {
+function refuse(session: Session, { record, call, at }: Item, error: unknown): void {
   if (error instanceof TreatyError && error.code === 'CHANNEL_NOT_FOUND') {
     session.definitions.forget(record.address)
   }
-  resolve({ error: asTreatyError(error, 'took no message') })
+  call.told(at, { error: asTreatyError(error, 'took no message') })
 }
 
 /** Was the message of that number taken less than the record's window ago? By what followed it, where it is gone itself. */
@@ -249,23 +287,23 @@ async function together(session: Session, items: readonly Item[]): Promise<void>
   if (only !== undefined && second === undefined) return single(session, only)
   const batch = crypto.randomUUID()
   try {
-    const acks = items.map(({ subject, record, headers }, at) => {
+    const acks = items.map(({ subject, record, lines }, at) => {
       const isLast = at === items.length - 1
       const orders = {
         'Nats-Batch-Id': batch,
         'Nats-Batch-Sequence': String(at + 1),
         ...(isLast ? { 'Nats-Batch-Commit': '1' } : {}),
       }
-      const block = headerBlock(headers, orders)
+      const block = blockOf(lines, orders)
       if (isLast) return session.acks.publish(subject, record.body, block)
       session.wire.publish(subject, record.body, { headers: block })
       return undefined
     })
     const ack = await acks.at(-1)
     const last = ack?.seq ?? 0
-    items.forEach(({ record, resolve }, at) => {
-      resolve(taken(record, { seq: last - items.length + 1 + at }))
-    })
+    for (const [nth, { record, call, at }] of items.entries()) {
+      call.told(at, taken(record, { seq: last - items.length + 1 + nth }))
+    }
   } catch (error) {
     if (error instanceof JetStreamError) for (const item of items) await single(session, item)
     else for (const item of items) refuse(session, item, error)

@@ -17,10 +17,9 @@ export function positionOf(seq: number): string {
 
 /** A message of a channel as a record. */
 export function recordOf(address: string, stored: Stored): IncomingRecord {
-  const named = [...stored.headers()]
-  // A replay names its letter: that is between us and the lane's owner.
-  const { [letterHeader]: _letter, ...headers } = readHeaders(named)
-  const messageId = named.find(([name]) => name.toLowerCase() === 'nats-msg-id')?.[1]
+  const all = readHeaders(stored.headers())
+  const headers = all[letterHeader] === undefined ? all : withoutLetter(all)
+  const messageId = headers['treaty-id'] === undefined ? messageIdOf(stored) : undefined
   return fromBrokerHeaders(
     {
       headers,
@@ -32,6 +31,16 @@ export function recordOf(address: string, stored: Stored): IncomingRecord {
     },
     'ce-',
   )
+}
+
+/** A replay names its letter: that is between us and the lane's owner. */
+function withoutLetter(all: Readonly<Record<string, string>>): Record<string, string> {
+  const { [letterHeader]: _letter, ...headers } = all
+  return headers
+}
+
+function messageIdOf(stored: Stored): string | undefined {
+  return [...stored.headers()].find(([name]) => name.toLowerCase() === 'nats-msg-id')?.[1]
 }
 
 /** What a message of a lane is to a group, under which name it counts. */

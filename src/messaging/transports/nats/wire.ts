@@ -123,7 +123,8 @@ function credentials(driver: NatsDriver, place: NatsPlace) {
   const bytes = (text: string) => new TextEncoder().encode(text)
   let authenticator: Authenticator | undefined
   if (creds !== undefined) {
-    const content = creds.includes('-----BEGIN') ? bytes(creds) : readFile('creds', creds)
+    // A secret comes without its last line break, and the client wants one after the last line.
+    const content = creds.includes('-----BEGIN') ? bytes(`${creds}\n`) : readFile('creds', creds)
     authenticator = driver.credsAuthenticator(content)
   }
   if (nkey !== undefined) {
