@@ -91,6 +91,9 @@ process.on('message', (told: ToChild) => {
   if (told.end === true) void bus.close().finally(() => process.exit(0))
 })
 
+// Nobody is left to tell, and nobody would end us.
+process.on('disconnect', () => process.exit(1))
+
 async function publishAll(count: number): Promise<void> {
   const publishers = Array.from({ length: 2 }, async (_, first) => {
     for (let at = first * batch; at < count; at += 2 * batch) {
