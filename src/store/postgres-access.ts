@@ -24,8 +24,15 @@ export interface PostgresAccessOptions {
 }
 
 export type Row = Readonly<Record<string, unknown>>
-/** Runs one statement. */
-export type Query = (sql: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+/**
+ * Runs one statement. With a name each connection parses it once and keeps it, for what runs often; the name must always mean the
+ * same text.
+ */
+export type Query = (
+  sql: string,
+  values?: readonly unknown[],
+  name?: string,
+) => Promise<readonly Row[]>
 
 /** A connection of the driver, as users of `pg` know it. */
 export interface PostgresClient {
@@ -132,14 +139,14 @@ function createAccess(
   }
   const isUndone = (error: unknown) => postgresFate(error) === 'undone'
   const isNotRefused = (error: unknown) => postgresFate(error) !== 'refused'
-  const run = (sql: string, values: readonly unknown[]) => async (client: PoolClient) =>
-    (await client.query(sql, [...values])).rows as readonly Row[]
+  const run = (sql: string, values: readonly unknown[], name?: string) => (client: PoolClient) =>
+    runOne(client, { text: sql, values, name })
 
   return {
     place,
     schema: `"${place.schema}"`,
-    read: (sql, values = []) => insist(run(sql, values), isNotRefused),
-    write: (sql, values = []) => insist(run(sql, values), isUndone),
+    read: (sql, values = [], name) => insist(run(sql, values, name), isNotRefused),
+    write: (sql, values = [], name) => insist(run(sql, values, name), isUndone),
     transaction: (work, { once = false } = {}) =>
       insist((client) => inTransaction(client, work), once ? () => false : isUndone),
     close() {
@@ -147,6 +154,18 @@ function createAccess(
       return closing
     },
   }
+}
+
+async function runOne(
+  client: PoolClient,
+  { text, values, name }: { text: string; values: readonly unknown[]; name: string | undefined },
+): Promise<readonly Row[]> {
+  const { rows } = await client.query({
+    text,
+    values: [...values],
+    ...(name === undefined ? {} : { name }),
+  })
+  return rows as readonly Row[]
 }
 
 type Attempt<T> = { readonly value: T } | { readonly error: unknown; readonly wasSent: boolean }
@@ -179,12 +198,10 @@ async function inTransaction<T>(
   await client.query('BEGIN')
   try {
     const value = await work(
-      async (sql, values = []) => {
+      async (sql, values = [], name) => {
+        if (values.length > 0) return runOne(client, { text: sql, values, name })
         // Without values PostgreSQL takes several statements at once, as migrations are.
-        const result = await (values.length === 0
-          ? client.query(sql)
-          : client.query(sql, [...values]))
-        return result.rows as readonly Row[]
+        return (await client.query(sql)).rows as readonly Row[]
       },
       client as unknown as PostgresClient,
     )

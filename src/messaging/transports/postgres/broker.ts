@@ -167,6 +167,7 @@ async function openBroker(life: Life): Promise<Opened> {
   const session = createSession(access, { options, clock, errorListeners })
   const waking = createWaking(session)
   session.wake = waking.wake
+  session.greet = waking.greet
   let listener: Listener | undefined
   session.showAlive = async (ownerId) => {
     await listener?.also(`SELECT ${lockOf.ownerAlive(session.schema, String(ownerId))}`)
@@ -235,7 +236,9 @@ function createSession(
     ephemeral: new Map(),
     batches: 0,
     bulks: 0,
+    hasOthers: true,
     wake: () => undefined,
+    greet: async () => undefined,
     showAlive: async () => undefined,
     reportError(error) {
       for (const listener of errorListeners) listener(error)

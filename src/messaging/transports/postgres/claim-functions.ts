@@ -123,14 +123,17 @@ export const claimFunctions = (s: string): string => `
   END $f$;
 
   -- Milliseconds until something of the group falls due or expires; NULL: nothing will.
-  CREATE OR REPLACE FUNCTION ${s}.bus_next_due(the_group integer) RETURNS bigint LANGUAGE sql VOLATILE AS $f$
-    SELECT CASE WHEN due IS NOT NULL THEN greatest(0, due - ${s}.bus_now()) END FROM (SELECT least(
-      (SELECT min(ready_at) FROM ${s}.bus_delivery WHERE grp = the_group AND ready_at IS NOT NULL),
+  CREATE OR REPLACE FUNCTION ${s}.bus_next_due(the_group integer) RETURNS bigint
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
+  DECLARE
+    due bigint := least(
+      (SELECT ready_at FROM ${s}.bus_delivery WHERE grp = the_group AND ready_at IS NOT NULL ORDER BY ready_at LIMIT 1),
       (SELECT expires_at FROM ${s}.bus_delivery
        WHERE grp = the_group AND expires_at IS NOT NULL AND state NOT IN (1, 4)
-       ORDER BY expires_at LIMIT 1)
-    ) AS due) AS one
-  $f$;
+       ORDER BY expires_at LIMIT 1));
+  BEGIN
+    RETURN CASE WHEN due IS NOT NULL THEN greatest(0, due - ${s}.bus_now()) END;
+  END $f$;
 
   -- Leases row by row what is ready; the numbers, in the order in which they go out.
   CREATE OR REPLACE FUNCTION ${s}.bus_claim_rows(

@@ -96,6 +96,7 @@ async function claimOnce(session: Session, local: LocalGroup): Promise<boolean> 
   const [first, ...rows] = await session.access.write(
     `SELECT * FROM ${schema}.bus_claim($1, $2, $3, $4, $5, $6)`,
     [ownerId, groupId, wanted, local.slots, shardOf(session, 'claim'), bulk],
+    'treaty claim',
   )
   // Without an answer our lease has ended; the heartbeat finds out and begins anew.
   if (first === undefined) return false

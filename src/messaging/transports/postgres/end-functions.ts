@@ -8,7 +8,8 @@ import { columns } from './settle-functions.ts'
 export const endFunctions = (s: string): string => `
   -- Chains that have lost their holder: the first row of each is next, unless it is dead and waits for a person.
   CREATE OR REPLACE FUNCTION ${s}.bus_promote(grps integer[], chains text[]) RETURNS void
-  LANGUAGE sql VOLATILE ${byIndexOnly} AS $f$
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
+  BEGIN
     UPDATE ${s}.bus_delivery AS line SET state = 0
     FROM (
       SELECT head.seq, lost.grp
@@ -21,8 +22,8 @@ export const endFunctions = (s: string): string => `
       ) AS head
       WHERE head.state = 2
     ) AS next
-    WHERE line.seq = next.seq AND line.grp = next.grp
-  $f$;
+    WHERE line.seq = next.seq AND line.grp = next.grp;
+  END $f$;
 
   -- The same where it is not known whether the chain has a holder. With the group's lock for oneself.
   CREATE OR REPLACE FUNCTION ${s}.bus_resume(the_group integer, the_chain text) RETURNS void

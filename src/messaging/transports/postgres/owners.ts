@@ -21,6 +21,7 @@ export async function registerOwner(session: Session): Promise<void> {
   )
   session.ownerId = Number(row?.id)
   await session.showAlive(session.ownerId)
+  await session.greet()
 }
 
 /** Told when our connection shows that we live: from now on its end says something. */
@@ -37,9 +38,11 @@ export async function renewOwner(session: Session): Promise<void> {
   // Doing it twice does no harm, so it may be repeated like a read.
   const [row] = await access.read(
     `UPDATE ${schema}.bus_owner SET lease_until = ${schema}.bus_now() + $2, renewed_at = ${schema}.bus_now()
-     WHERE id = $1 AND lease_until > ${schema}.bus_now() RETURNING id`,
+     WHERE id = $1 AND lease_until > ${schema}.bus_now()
+     RETURNING EXISTS (SELECT FROM ${schema}.bus_owner AS other WHERE other.id <> $1) AS has_others`,
     [ownerId, Math.ceil(leaseMs)],
   )
+  if (row !== undefined) session.hasOthers = row.has_others === true
   if (row !== undefined || session.isEnded) return
   const count = session.leases.size
   session.leases.clear()

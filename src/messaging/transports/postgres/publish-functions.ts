@@ -13,7 +13,7 @@ export const publishFunctions = (s: string): string => `
     delivers bigint[], correlations text[], causations text[], windows bigint[], starts integer[], sizes integer[],
     bodies bytea,
     OUT seqs bigint[], OUT duplicates boolean[], OUT touched integer[]
-  ) LANGUAGE plpgsql AS $f$
+  ) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $f$
   #variable_conflict use_column
   DECLARE
     now_ms bigint;

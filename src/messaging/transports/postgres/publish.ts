@@ -49,10 +49,11 @@ async function store(
   const taken = [...records.entries()].filter(([index]) => results[index] === undefined)
   if (taken.length > 0) {
     const [row] = await session.access
-      .write(publishSql(session.schema), [
-        shardOf(session, 'publish'),
-        ...publishArguments(taken.map(([, record]) => record)),
-      ])
+      .write(
+        publishSql(session.schema),
+        [shardOf(session, 'publish'), ...publishArguments(taken.map(([, record]) => record))],
+        'treaty publish',
+      )
       .catch((error: unknown) => {
         throw isOutcomeUnknown(error) ? unconfirmed(session, error) : error
       })

@@ -2,6 +2,7 @@ import type { PostgresMigrations } from '../../../store/index.ts'
 import { claimFunctions } from './claim-functions.ts'
 import { endFunctions } from './end-functions.ts'
 import { chainFunction, leaseFunctions, leaseTable } from './leases.ts'
+import { ledgerFunction } from './ledger-function.ts'
 import { publishFunctions } from './publish-functions.ts'
 import { settleFunctions } from './settle-functions.ts'
 
@@ -196,22 +197,6 @@ const basics = (s: string) => `
                 WHEN ordering = 'none' OR key IS NULL THEN NULL
                 WHEN octet_length(key) <= 200 THEN topic || ':' || key
                 ELSE topic || '#' || md5(key) END
-  $f$;
-  -- Adds to the ledger; in one order everywhere, so that two writers do not wait for each other.
-  CREATE OR REPLACE FUNCTION ${s}.bus_tally(
-    the_shard integer, events text[], consumers text[], counters text[], amounts bigint[]
-  ) RETURNS void LANGUAGE sql VOLATILE AS $f$
-    INSERT INTO ${s}.bus_count AS present
-    SELECT event, consumer, the_shard,
-      ${['published', 'deliveries', 'handled', 'skipped', 'retried', 'dead', 'expired', 'waiting']
-        .map((name) => `coalesce(sum(amount) FILTER (WHERE counter = '${name}'), 0)`)
-        .join(', ')}
-    FROM unnest(events, consumers, counters, amounts) AS one (event, consumer, counter, amount)
-    GROUP BY event, consumer ORDER BY event, consumer
-    ON CONFLICT (event, consumer, shard) DO UPDATE SET
-      ${['published', 'deliveries', 'handled', 'skipped', 'retried', 'dead', 'expired', 'waiting']
-        .map((name) => `${name} = present.${name} + excluded.${name}`)
-        .join(', ')}
   $f$`
 
 /** What version 1 had with other arguments or results. */
@@ -226,12 +211,23 @@ const outdated = (s: string) => `
 export const brokerMigrations: PostgresMigrations = {
   component: 'broker',
   migrations: [
-    (schema) => [tables, basics].map((part) => part(schema)).join(';'),
+    (schema) => [tables, basics, ledgerFunction].map((part) => part(schema)).join(';'),
     (schema) =>
       [
         outdated,
         leaseTable,
         chainFunction,
+        leaseFunctions,
+        endFunctions,
+        publishFunctions,
+        claimFunctions,
+        settleFunctions,
+      ]
+        .map((part) => part(schema))
+        .join(';'),
+    (schema) =>
+      [
+        ledgerFunction,
         leaseFunctions,
         endFunctions,
         publishFunctions,

@@ -26,8 +26,12 @@ export interface Session {
   batches: number
   /** Number of the latest row of `bus_lease`. */
   bulks: number
+  /** False: as far as we know nobody else is there to be told anything. */
+  hasOthers: boolean
   /** Something may be there for these groups, here and in other processes, or only in one of the two. */
   wake(groupIds: readonly number[], whom?: 'local' | 'others'): void
+  /** Makes itself known to the others, who then tell us what happens. */
+  greet: () => Promise<void>
   /** Shows on a connection of its own, as long as it lasts, that this owner lives. */
   showAlive: (ownerId: number) => Promise<void>
   reportError(error: TreatyError): void

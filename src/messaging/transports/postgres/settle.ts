@@ -275,6 +275,7 @@ async function applySettlements(
       xact ?? null,
       leases.some(({ bulk }) => bulk !== null) ? leases.map(({ bulk }) => bulk) : null,
     ],
+    'treaty settle',
   )
   return {
     places: ((row?.done ?? []) as number[]).map((place) => place - 1),

@@ -51,24 +51,18 @@ async function tendGroups(session: Session): Promise<void> {
 
 async function removeOld(session: Session, query: Query): Promise<void> {
   const { schema } = session
-  await query(
-    `WITH old AS (
-       SELECT message.seq FROM ${schema}.bus_topic AS topic CROSS JOIN LATERAL (
-         SELECT seq FROM ${schema}.bus_log WHERE kept AND bus_log.topic = topic.id
-           AND published_at < ${schema}.bus_now() - topic.retention_ms LIMIT ${rowsMax}
-       ) AS message WHERE topic.retention_ms IS NOT NULL
-     ), forgotten AS (DELETE FROM ${schema}.bus_attempts USING old WHERE bus_attempts.seq = old.seq
-     ), released AS (
-       UPDATE ${schema}.bus_log AS message SET kept = false FROM old WHERE message.seq = old.seq
-         AND EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.seq = message.seq)
-     )
-     DELETE FROM ${schema}.bus_log AS message USING old WHERE message.seq = old.seq
-       AND NOT EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.seq = message.seq)`,
-  )
+  await removeKept(session, query)
+  // By index, however many letters there are: this runs every second.
   const letters = await query(
-    `SELECT letter.* FROM ${schema}.bus_dead AS letter
-     LEFT JOIN ${schema}.bus_group AS team ON team.id = letter.grp
-     WHERE failed_at < ${schema}.bus_now() - coalesce(team.dead_retention_ms, ${refusedRetentionMs})
+    `SELECT letter.* FROM (
+       SELECT old.no FROM ${schema}.bus_group AS team CROSS JOIN LATERAL (
+         SELECT no FROM ${schema}.bus_dead
+         WHERE grp = team.id AND failed_at < ${schema}.bus_now() - team.dead_retention_ms LIMIT ${rowsMax}
+       ) AS old
+       UNION ALL
+       (SELECT no FROM ${schema}.bus_dead
+        WHERE grp IS NULL AND failed_at < ${schema}.bus_now() - ${refusedRetentionMs} LIMIT ${rowsMax})
+     ) AS old JOIN ${schema}.bus_dead AS letter ON letter.no = old.no
      ORDER BY letter.grp LIMIT ${rowsMax}`,
   )
   for (const letter of letters) {
@@ -82,4 +76,29 @@ async function removeOld(session: Session, query: Query): Promise<void> {
          LIMIT ${rowsMax} FOR UPDATE SKIP LOCKED))`,
     )
   }
+}
+
+/**
+ * What a channel has kept for its time. Looked for on its own: a statement that deletes as well is planned as if there were something, and then
+ * reads all that has gone from the tables since the last vacuum.
+ */
+async function removeKept({ schema }: Session, query: Query): Promise<void> {
+  const old = await query(
+    `SELECT message.seq FROM ${schema}.bus_topic AS topic CROSS JOIN LATERAL (
+       SELECT seq FROM ${schema}.bus_log WHERE kept AND bus_log.topic = topic.id
+         AND published_at < ${schema}.bus_now() - topic.retention_ms LIMIT ${rowsMax}
+     ) AS message WHERE topic.retention_ms IS NOT NULL`,
+  )
+  if (old.length === 0) return
+  await query(
+    `WITH old AS (SELECT unnest($1::bigint[]) AS seq),
+     forgotten AS (DELETE FROM ${schema}.bus_attempts USING old WHERE bus_attempts.seq = old.seq
+     ), released AS (
+       UPDATE ${schema}.bus_log AS message SET kept = false FROM old WHERE message.seq = old.seq
+         AND EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.seq = message.seq)
+     )
+     DELETE FROM ${schema}.bus_log AS message USING old WHERE message.seq = old.seq
+       AND NOT EXISTS (SELECT FROM ${schema}.bus_delivery AS line WHERE line.seq = message.seq)`,
+    [old.map(({ seq }) => seq)],
+  )
 }

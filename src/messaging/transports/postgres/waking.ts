@@ -11,13 +11,15 @@ export interface Waking {
   readonly wake: Session['wake']
   /** Takes what a NOTIFY brought; undefined: some may have been missed. */
   hear(payload: string | undefined): void
+  readonly greet: Session['greet']
   /** Resolves when everybody has been told. */
   flush(): Promise<void>
 }
 
 /**
  * NOTIFY is sent after the commit that it tells of, for many at once and without waiting for the disk: inside the
- * transaction it would make all commits of the database queue. What a crash swallows the poll finds.
+ * transaction it would make all commits of the database queue. What a crash swallows the poll finds. Whoever comes says so, and where nobody
+ * has come nobody is told: each message is a transaction of its own.
  */
 export function createWaking(session: Session): Waking {
   const { access } = session
@@ -25,17 +27,20 @@ export function createWaking(session: Session): Waking {
   const waiting = new Set<number>()
   let sending: Promise<void> | undefined
 
+  const say = async (groups: readonly number[]) => {
+    await access
+      .read(`SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
+        channel,
+        `${session.ownerId}:${groups.join(',')}`,
+      ])
+      // Nobody is told of it: the poll finds what is there.
+      .catch(() => undefined)
+  }
   const send = async () => {
     while (waiting.size > 0) {
       const groups = [...waiting].slice(0, groupsMax)
       for (const group of groups) waiting.delete(group)
-      await access
-        .read(`SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, [
-          channel,
-          `${session.ownerId}:${groups.join(',')}`,
-        ])
-        // Nobody is told of it: the poll finds what is there.
-        .catch(() => undefined)
+      await say(groups)
     }
     sending = undefined
   }
@@ -51,7 +56,7 @@ export function createWaking(session: Session): Waking {
     wake(groupIds, whom) {
       if (groupIds.length === 0) return
       if (whom !== 'others') wakeHere((id) => groupIds.includes(id))
-      if (whom === 'local') return
+      if (whom === 'local' || !session.hasOthers) return
       for (const id of groupIds) waiting.add(id)
       sending ??= send()
     },
@@ -62,9 +67,11 @@ export function createWaking(session: Session): Waking {
       }
       const [owner, list = ''] = payload.split(':')
       if (Number(owner) === session.ownerId) return
+      session.hasOthers = true
       const groups = new Set(list.split(',').map(Number))
       wakeHere((id) => groups.has(id))
     },
+    greet: () => say([]),
     flush: async () => sending,
   }
 }
