@@ -11,6 +11,10 @@ const depthMax = 16
 /** Messages that a claim looks at when none at the front can go. */
 const lookMax = 5000
 
+/** SQL: a row by its key, one look for each, however small the table looks when the plan is made. */
+const rowOf = (s: string, table: string, where: string) =>
+  `CROSS JOIN LATERAL (SELECT * FROM ${s}.${table} WHERE ${where} LIMIT 1)`
+
 /** The chains of a group that have a row by itself, whatever it does; read only where there is one at all. */
 const busyChains = (s: string, candidates: string) => `
       SELECT one.chain FROM (SELECT DISTINCT chain FROM ${candidates} WHERE chain IS NOT NULL) AS one
@@ -149,11 +153,10 @@ export const claimFunctions = (s: string): string => `
     SELECT deliveries_max INTO most FROM ${s}.bus_group WHERE id = the_group;
     has_more := ${s}.bus_tend(the_group, the_shard);
     WITH top AS (
-      SELECT seq FROM ${s}.bus_delivery WHERE grp = the_group AND state = 0
+      SELECT seq, priority FROM ${s}.bus_delivery WHERE grp = the_group AND state = 0
       ORDER BY priority DESC, seq LIMIT wanted FOR UPDATE SKIP LOCKED
     ), kept AS (
-      SELECT line.seq FROM top JOIN ${s}.bus_delivery AS line ON line.seq = top.seq AND line.grp = the_group
-      ORDER BY line.priority DESC, line.seq
+      SELECT seq FROM top ORDER BY priority DESC, seq
       LIMIT (SELECT count(*) FROM top) - CASE WHEN (SELECT count(*) FROM top) < wanted THEN 0 ELSE guarded END
     ), oldest AS (
       SELECT seq FROM ${s}.bus_delivery WHERE grp = the_group AND state = 0 AND guarded > 0
@@ -279,9 +282,8 @@ export const claimFunctions = (s: string): string => `
           line.expires_at, message.deliver_at, message.correlation_id, message.causation_id,
           message.published_at, message.body
         FROM unnest(picked) WITH ORDINALITY AS chosen (seq, place)
-        JOIN ${s}.bus_delivery AS line ON line.seq = chosen.seq AND line.grp = the_group
-          AND line.state = 1 AND line.owner = the_owner
-        JOIN ${s}.bus_log AS message ON message.seq = line.seq
+        ${rowOf(s, 'bus_delivery', 'seq = chosen.seq AND grp = the_group AND state + 0 = 1 AND owner + 0 = the_owner')} AS line
+        ${rowOf(s, 'bus_log', 'seq = chosen.seq')} AS message
         JOIN ${s}.bus_topic AS topic ON topic.id = message.topic
         ORDER BY chosen.place;
     END IF;
@@ -292,7 +294,7 @@ export const claimFunctions = (s: string): string => `
           NULL::bigint, message.deliver_at, message.correlation_id, message.causation_id,
           message.published_at, message.body
         FROM unnest(bulk, bulk_chains) WITH ORDINALITY AS chosen (seq, chain, place)
-        JOIN ${s}.bus_log AS message ON message.seq = chosen.seq
+        ${rowOf(s, 'bus_log', 'seq = chosen.seq')} AS message
         JOIN ${s}.bus_topic AS topic ON topic.id = message.topic
         ORDER BY chosen.place;
     END IF;

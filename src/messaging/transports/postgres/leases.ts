@@ -66,6 +66,9 @@ export const leaseFunctions = (s: string): string => `
   BEGIN
     DELETE FROM ${s}.bus_lease AS lease USING (${groupedSql}) AS gone
     WHERE lease.owner = the_owner AND lease.no = gone.no AND lease.seqs <@ gone.seqs;
+    IF NOT EXISTS (SELECT FROM ${s}.bus_lease WHERE owner = the_owner AND no = ANY (nos)) THEN
+      RETURN;
+    END IF;
     UPDATE ${s}.bus_lease AS lease SET (seqs, chains) = (
       SELECT array_agg(one.seq), array_agg(one.chain) FROM unnest(lease.seqs, lease.chains) AS one (seq, chain)
       WHERE one.seq <> ALL (gone.seqs)

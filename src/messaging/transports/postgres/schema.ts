@@ -1,4 +1,5 @@
 import type { PostgresMigrations } from '../../../store/index.ts'
+import { ackFunction } from './ack-function.ts'
 import { claimFunctions } from './claim-functions.ts'
 import { endFunctions } from './end-functions.ts'
 import { chainFunction, leaseFunctions, leaseTable } from './leases.ts'
@@ -233,6 +234,7 @@ export const brokerMigrations: PostgresMigrations = {
         publishFunctions,
         claimFunctions,
         settleFunctions,
+        ackFunction,
       ]
         .map((part) => part(schema))
         .join(';'),

@@ -4,12 +4,19 @@ import { byIndexOnly, lockOf } from './locks.ts'
 export const columns = `seq, grp, topic, type, state, priority, attempts, deliveries, releases, owner, ready_at, chain,
        expires_at, first_failed_at`
 
-/** The fence. The additions keep the planner from an index of everything that the owner has out: the primary key it is. */
-const isOursByRow = `line.seq = input.seq AND line.grp = input.grp AND line.state + 0 = 1
+/**
+ * SQL: the row of each number in `one`. One look by the primary key for each, however small the table looks when the plan is made: a join
+ * might read all of the group for each number.
+ */
+const hitSql = (s: string) => `CROSS JOIN LATERAL (
+        SELECT line.ctid AS hit FROM ${s}.bus_delivery AS line WHERE line.seq = one.seq AND line.grp = one.grp LIMIT 1) AS found`
+
+/** The fence. The additions keep the planner from an index of everything that the owner, or the group, has out. */
+const isOursByRow = `line.ctid = input.hit AND line.state + 0 = 1
         AND line.owner + 0 = the_owner AND line.deliveries = input.times`
 /** The same for what is leased in bulk. */
-const isOursInBulk = `line.seq = input.seq AND line.grp = input.grp AND line.state + 0 = 6
-        AND (input.lease, input.seq) IN (SELECT no, seq FROM leased)`
+const isOursInBulk = `line.ctid = input.hit AND line.state + 0 = 6
+        AND ((input.lease, input.seq) IN (SELECT no, seq FROM leased)) IS TRUE`
 
 const leasedSql = (s: string) => `leased AS MATERIALIZED (
       SELECT lease.no, one.seq FROM ${s}.bus_lease AS lease CROSS JOIN LATERAL unnest(lease.seqs) AS one (seq)
@@ -50,18 +57,20 @@ export const settleFunctions = (s: string): string => `
 
     IF in_bulk AND outcomes && ARRAY['retry', 'release', 'dead'] THEN
       -- From here on rows by themselves, as if they had been claimed so.
-      WITH ${leasedSql(s)}
+      WITH ${leasedSql(s)}, input AS (
+        SELECT * FROM unnest(grps, the_seqs, leases, outcomes) AS one (grp, seq, lease, outcome) ${hitSql(s)}
+        WHERE outcome IN ('retry', 'release', 'dead')
+      )
       UPDATE ${s}.bus_delivery AS line SET state = 1, owner = the_owner, deliveries = line.deliveries + 1
-      FROM unnest(grps, the_seqs, leases, outcomes) AS input (grp, seq, lease, outcome)
-      WHERE input.outcome IN ('retry', 'release', 'dead') AND ${isOursInBulk};
+      FROM input WHERE ${isOursInBulk};
     END IF;
 
     WITH ${leasedSql(s)}, input AS (
       SELECT * FROM unnest(grps, the_seqs, times, leases, outcomes) WITH ORDINALITY
-        AS one (grp, seq, times, lease, outcome, at) WHERE outcome IN ('handled', 'skipped', 'expired')
+        AS one (grp, seq, times, lease, outcome, at) ${hitSql(s)} WHERE outcome IN ('handled', 'skipped', 'expired')
     ), deleted AS (
       DELETE FROM ${s}.bus_delivery AS line USING input
-      WHERE line.seq = input.seq AND line.grp = input.grp AND ((${isOursByRow}) OR (${isOursInBulk}))
+      WHERE line.ctid = input.hit AND ((${isOursByRow}) OR (${isOursInBulk}))
       RETURNING line.seq, line.grp, line.topic, line.type, line.chain, line.attempts, input.at::integer, input.outcome
     ), again AS (
       INSERT INTO ${s}.bus_attempts
@@ -101,7 +110,7 @@ export const settleFunctions = (s: string): string => `
     IF 'retry' = ANY (outcomes) OR 'release' = ANY (outcomes) THEN
       WITH input AS (
         SELECT * FROM unnest(grps, the_seqs, times, outcomes, delays) WITH ORDINALITY
-          AS one (grp, seq, times, outcome, delay, at) WHERE outcome IN ('retry', 'release')
+          AS one (grp, seq, times, outcome, delay, at) ${hitSql(s)} WHERE outcome IN ('retry', 'release')
       ), moved AS (
         UPDATE ${s}.bus_delivery AS line SET owner = NULL,
           state = CASE WHEN delay > 0 THEN 3 ELSE 0 END,
@@ -127,9 +136,11 @@ export const settleFunctions = (s: string): string => `
 
     IF 'dead' = ANY (outcomes) THEN
       SELECT array_agg(line ORDER BY at), array_agg(at::integer ORDER BY at) INTO mine, places
-      FROM unnest(grps, the_seqs, times, outcomes) WITH ORDINALITY AS input (grp, seq, times, outcome, at)
-      JOIN ${s}.bus_delivery AS line ON ${isOursByRow}
-      WHERE outcome = 'dead';
+      FROM (
+        SELECT * FROM unnest(grps, the_seqs, times, outcomes) WITH ORDINALITY AS one (grp, seq, times, outcome, at)
+        ${hitSql(s)} WHERE outcome = 'dead'
+      ) AS input
+      JOIN ${s}.bus_delivery AS line ON ${isOursByRow};
       IF mine IS NOT NULL THEN
         done := done || places;
         touched := touched || ARRAY(SELECT DISTINCT grp FROM unnest(mine) WHERE chain IS NOT NULL);

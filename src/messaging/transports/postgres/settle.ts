@@ -2,6 +2,7 @@ import { delay } from '../../../core/clock.ts'
 import { isTreatyError, TreatyError } from '../../../core/errors.ts'
 import { endsConnection, type PostgresClient, type Query } from '../../../store/index.ts'
 import type { OutgoingRecord, Settlement, SettleResult } from '../../transport.ts'
+import { everyPlace } from './ack-function.ts'
 import { createBatcher } from './batches.ts'
 import { behind, giveBackAll, proceed } from './claim.ts'
 import { breakChains, chainsOf, type Lease, mendChains } from './groups.ts'
@@ -164,6 +165,7 @@ async function applyOnce(
   const { access } = session
   session.batches += 1
   const batch = session.batches
+  const count = settlements.length
   const publishes = settlements.some((settlement) => followersOf(settlement).length > 0)
   for (let pauseMs = pauseMsMin; ; pauseMs = Math.min(pauseMsMax, pauseMs * 2)) {
     try {
@@ -177,7 +179,7 @@ async function applyOnce(
       session.reportError(error)
       await delay(session.clock, pauseMs)
     }
-    const known = await resultOf(session, { ownerId, batch }).catch(() => undefined)
+    const known = await resultOf(session, { ownerId, batch, count }).catch(() => undefined)
     if (known !== undefined) return known
   }
 }
@@ -190,14 +192,14 @@ function isPassing(error: unknown): error is TreatyError {
 /** What became of a batch; undefined: it did not take effect. */
 async function resultOf(
   session: Session,
-  of: { ownerId: number; batch: number },
+  of: { ownerId: number; batch: number; count: number },
 ): Promise<Applied | undefined> {
   const { access, schema, groupIds } = session
   const [row] = await access.read(`SELECT batch, places FROM ${schema}.bus_owner WHERE id = $1`, [
     of.ownerId,
   ])
   if (row === undefined || Number(row.batch) !== of.batch) return undefined
-  const places = ((row.places as number[] | null) ?? []).map((place) => place - 1)
+  const places = placesOf(row.places, of.count)
   // Which chains went on is not known any more.
   return { places, touched: [...groupIds.values()], freed: [], isSame: true }
 }
@@ -235,11 +237,54 @@ export function publishSql(schema: string): string {
   return `SELECT * FROM ${schema}.bus_publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
 }
 
-async function applySettlements(
+/** True: nothing but acknowledgements of one group's messages that are leased in bulk, which have a function of their own. */
+function areAcks({ settlements, batch, xact }: Batch): boolean {
+  const first = settlements[0]?.delivery.lease as Lease | undefined
+  if (first === undefined || batch === undefined || xact !== undefined) return false
+  return settlements.every((settlement) => {
+    const { bulk, groupId } = settlement.delivery.lease as Lease
+    if (settlement.outcome !== 'ack' || settlement.inbox !== undefined) return false
+    return bulk !== null && groupId === first.groupId && countedAs(settlement) === 'handled'
+  })
+}
+
+async function applyAcks(
   session: Session,
   query: Query,
-  { settlements, batch, xact }: Batch,
+  { settlements, batch }: Batch,
 ): Promise<Applied> {
+  const leases = settlements.map(({ delivery }) => delivery.lease as Lease)
+  const groupId = leases[0]?.groupId ?? 0
+  const [row] = await query(
+    `SELECT done, has_freed, has_promoted FROM ${session.schema}.bus_ack($1, $2, $3, $4, $5, $6)`,
+    [
+      leases[0]?.ownerId,
+      shardOf(session, 'settle'),
+      groupId,
+      leases.map(({ seq }) => seq),
+      leases.map(({ bulk }) => bulk),
+      batch,
+    ],
+    'treaty ack',
+  )
+  return {
+    places: placesOf(row?.done, settlements.length),
+    touched: row?.has_promoted === true ? [groupId] : [],
+    freed: row?.has_freed === true ? [groupId] : [],
+    isSame: true,
+  }
+}
+
+/** Indexes of a batch out of the places that the database counts from 1. */
+function placesOf(done: unknown, length: number): number[] {
+  const places = (done ?? []) as number[]
+  if (places[0] === everyPlace) return Array.from({ length }, (_, index) => index)
+  return places.map((place) => place - 1)
+}
+
+async function applySettlements(session: Session, query: Query, of: Batch): Promise<Applied> {
+  if (areAcks(of)) return applyAcks(session, query, of)
+  const { settlements, batch, xact } = of
   const own = settlements.map(({ delivery }) => delivery.lease as Lease)
   // What was held back behind a message that has not ended goes back with it.
   const stranded = settlements
@@ -278,7 +323,7 @@ async function applySettlements(
     'treaty settle',
   )
   return {
-    places: ((row?.done ?? []) as number[]).map((place) => place - 1),
+    places: placesOf(row?.done, settlements.length),
     touched: (row?.touched ?? []) as number[],
     freed: (row?.freed ?? []) as number[],
     isSame: row !== undefined,
