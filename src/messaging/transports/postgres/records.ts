@@ -50,9 +50,16 @@ function tooLarge(record: OutgoingRecord, what: string, max: number): TreatyErro
   )
 }
 
-/** The arguments of `bus_publish` after the shard: one array for each column, and the bodies. */
+/**
+ * The arguments of `bus_publish` after the shard: one array for each column, and the bodies. An array of one is the same for all, none at
+ * all is NULL for all.
+ */
 export function publishArguments(records: readonly OutgoingRecord[]): unknown[] {
   const column = <T>(value: (record: OutgoingRecord) => T) => records.map(value)
+  const unlessEmpty = <T>(values: readonly (T | null)[]) =>
+    values.some((value) => value !== null) ? values : null
+  const alike = <T>(values: readonly T[]) =>
+    values.every((value) => value === values[0]) ? values.slice(0, 1) : values
   const orNull = (ms: number | undefined) => (ms === undefined ? null : wholeMs(ms))
   let end = 1
   const starts = column(({ body }) => {
@@ -60,18 +67,18 @@ export function publishArguments(records: readonly OutgoingRecord[]): unknown[] 
     return end - body.byteLength
   })
   return [
-    column(({ address }) => address),
+    alike(column(({ address }) => address)),
     column(({ id }) => id),
-    column(({ type }) => type),
-    column(({ key }) => key ?? null),
-    column(({ contentType }) => contentType),
+    alike(column(({ type }) => type)),
+    unlessEmpty(column(({ key }) => key ?? null)),
+    alike(column(({ contentType }) => contentType)),
     column(({ headers }) => JSON.stringify(headers)),
-    column(({ priority }) => levelOf(priority)),
-    column(({ expiresAt }) => orNull(expiresAt)),
-    column(({ deliverAt }) => orNull(deliverAt)),
-    column(({ correlationId }) => correlationId ?? null),
-    column(({ causationId }) => causationId ?? null),
-    column(({ dedupWindowMs }) => orNull(dedupWindowMs)),
+    alike(column(({ priority }) => levelOf(priority))),
+    unlessEmpty(column(({ expiresAt }) => orNull(expiresAt))),
+    unlessEmpty(column(({ deliverAt }) => orNull(deliverAt))),
+    unlessEmpty(column(({ correlationId }) => correlationId ?? null)),
+    unlessEmpty(column(({ causationId }) => causationId ?? null)),
+    unlessEmpty(column(({ dedupWindowMs }) => orNull(dedupWindowMs))),
     starts,
     column(({ body }) => body.byteLength),
     Buffer.concat(column(({ body }) => body)),
