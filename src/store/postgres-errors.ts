@@ -100,6 +100,23 @@ const noTls: Verdict = {
   hint: 'Check sslmode and sslrootcert of the URL, and the certificate of the server.',
   fate: 'refused',
 }
+const wantsTls: Verdict = {
+  code: 'STORE_TLS_FAILED',
+  problem: 'takes no such connection without TLS',
+  hint: 'Set sslmode=verify-full in the URL, with sslrootcert where the authority is your own; if it is set, pg_hba.conf has no line for the user.',
+  fate: 'refused',
+}
+const offersNoTls: Verdict = {
+  code: 'STORE_TLS_FAILED',
+  problem: 'offers no TLS, which sslmode in the URL asks for',
+  hint: 'Set sslmode=disable in the URL where nobody else is on the network, or ssl = on in the server.',
+  fate: 'refused',
+}
+/** Of a client with TLS there is nothing to tell a server that wants none from one that does not want the client. */
+const deniedOverTls: Verdict = {
+  ...denied,
+  hint: 'Add a line for the user to pg_hba.conf, or set sslmode=disable in the URL if its lines are hostnossl.',
+}
 const noTables: Verdict = {
   code: 'STORE_OUTDATED',
   problem: 'lacks tables of Treaty',
@@ -151,9 +168,15 @@ const byCode: Readonly<Record<string, Verdict>> = {
   CERT_HAS_EXPIRED: noTls,
   EPROTO: noTls,
 }
+/** What pg_hba.conf refuses has one state; a server in English, 13 or newer, adds how the client came. */
+const byRefusal: readonly (readonly [RegExp, Verdict])[] = [
+  [/pg_hba\.conf.*, (no encryption|SSL off)$/, wantsTls],
+  [/pg_hba\.conf.*, (SSL encryption|SSL on)$/, deniedOverTls],
+]
 /** The driver's own errors have no code. */
 const byMessage: readonly (readonly [RegExp, Verdict])[] = [
-  [/does not support SSL|SSL|TLS|certificate/i, noTls],
+  [/does not support SSL connections/, offersNoTls],
+  [/SSL|TLS|certificate/i, noTls],
   [/password must be a string|client password/i, denied],
   [/timeout exceeded when trying to connect/, crowded],
   [/due to connection timeout/, unreachable],
@@ -165,6 +188,9 @@ function verdictOf(error: unknown): Verdict | undefined {
   if (error instanceof AggregateError) return verdictOf(error.errors[0])
   if (!(error instanceof Error)) return undefined
   const code = (error as { code?: unknown }).code
+  if (code === '28000') {
+    return byRefusal.find(([pattern]) => pattern.test(error.message))?.[1] ?? denied
+  }
   if (typeof code === 'string') {
     const known = byState[code] ?? byState[code.slice(0, 2)] ?? byCode[code]
     if (known !== undefined) return known

@@ -1,9 +1,43 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, chownSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Delivery, Transport } from '../../src/messaging/transport.ts'
 import { createPostgresTransport } from '../../src/messaging/transports/postgres/index.ts'
 import { type ConnectOptions, describeTransport, faultProxy } from '../../src/testing/index.ts'
 import { freshSchema, onPostgres } from './postgres-place.ts'
 import { type OwnService, startOwnService, withService } from './service-url.ts'
+
+/** Restarts a server with a certificate, and without a way in for those who come in the open. Its own authority. */
+async function wantTls(own: OwnService): Promise<string> {
+  const hba = await onPostgres(own.url, async (client) => {
+    const { rows } = await client.query('SHOW hba_file')
+    return String(rows[0]?.hba_file)
+  })
+  const [key, certificate] = [join(dirname(hba), 'tls.key'), join(dirname(hba), 'tls.crt')]
+  const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  const files = ['-keyout', key, '-out', certificate]
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...files, ...names],
+    { stdio: 'ignore' },
+  )
+  const { uid, gid } = statSync(hba)
+  for (const file of [key, certificate]) chownSync(file, uid, gid)
+  chmodSync(key, 0o600)
+  await onPostgres(own.url, async (client) => {
+    await client.query(`ALTER SYSTEM SET ssl_key_file = '${key}'`)
+    await client.query(`ALTER SYSTEM SET ssl_cert_file = '${certificate}'`)
+    await client.query('ALTER SYSTEM SET ssl = on')
+  })
+  writeFileSync(hba, 'hostssl all treaty 127.0.0.1/32 trust\n')
+  await onPostgres(own.url, (client) => client.query('SELECT pg_reload_conf()'))
+  const isOpen = () => onPostgres(own.url, async () => true).catch(() => false)
+  // The server looks at its new rules when it has time.
+  while (await isOpen()) await delay(20)
+  return certificate
+}
 
 await withService('postgres', async (server) => {
   describe('with a server of its own', () => {
@@ -32,6 +66,59 @@ await withService('postgres', async (server) => {
       },
       { runner: { describe, it }, only: [8, 33], patience: 2 },
     )
+  })
+
+  describe('with a server that takes connections over TLS alone', () => {
+    let own: OwnService
+    let authority: string
+    beforeAll(async () => {
+      own = await startOwnService('postgres')
+      authority = await wantTls(own)
+    })
+    afterAll(() => own.dispose())
+    const opened = async (parameters: Record<string, string>) => {
+      const url = new URL(own.url)
+      for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+      const transport = createPostgresTransport({ url: url.href })
+      await transport.connect()
+      await transport.close({ drainMs: 0 })
+    }
+
+    it('sslmode=disable is refused with the parameter that is missing', async () => {
+      for (const parameters of [{ sslmode: 'disable' }, {}]) {
+        await expect(opened(parameters)).rejects.toMatchObject({
+          code: 'STORE_TLS_FAILED',
+          hint: expect.stringContaining('sslmode=verify-full'),
+          details: { state: '28000' },
+        })
+      }
+    })
+
+    it('sslmode=verify-full is let in with the authority, and refused without', async () => {
+      await opened({ sslmode: 'verify-full', sslrootcert: authority })
+      await expect(opened({ sslmode: 'verify-full' })).rejects.toMatchObject({
+        code: 'STORE_TLS_FAILED',
+        hint: expect.stringContaining('sslrootcert'),
+      })
+    })
+
+    it('a client over TLS whom no line allows is told of the line that may be for others', async () => {
+      const parameters = { sslmode: 'verify-full', sslrootcert: authority, user: 'nobody' }
+      await expect(opened(parameters)).rejects.toMatchObject({
+        code: 'STORE_ACCESS_DENIED',
+        hint: expect.stringContaining('sslmode=disable'),
+      })
+    })
+  })
+
+  it('a server without TLS refuses sslmode=verify-full with the parameter to set', async () => {
+    const url = new URL(server)
+    url.searchParams.set('sslmode', 'verify-full')
+    const transport = createPostgresTransport({ url: url.href })
+    await expect(transport.connect()).rejects.toMatchObject({
+      code: 'STORE_TLS_FAILED',
+      hint: expect.stringContaining('sslmode=disable'),
+    })
   })
 
   void describeTransport(

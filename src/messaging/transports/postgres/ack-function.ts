@@ -4,6 +4,13 @@ import { byIndexOnly, lockOf } from './locks.ts'
 export const everyPlace = 0
 
 /**
+ * SQL: the batch took effect before. A statement whose connection was lost may have been at work in the server still when it was asked after
+ * and sent again: the second waits for the rows of the first, and finds them gone.
+ */
+export const wasAppliedSql = (s: string): string =>
+  `EXISTS (SELECT FROM ${s}.bus_owner WHERE id = the_owner AND batch = the_batch)`
+
+/**
  * `bus_ack`: the settlement that nearly all are, in a form that does nothing else: messages of one group, all leased in bulk, all handled.
  * Returns the places that took effect, `{0}` for all of them, whether a chain
  * came free, and whether rows may have become ready with it.
@@ -56,6 +63,10 @@ export const ackFunction = (s: string): string => `
       SELECT at::integer FROM unnest(the_seqs) WITH ORDINALITY AS one (seq, at) WHERE seq = ANY (ended)) END;
     has_freed := false;
     has_promoted := false;
+    IF done <> '{${everyPlace}}' AND ${wasAppliedSql(s)} THEN
+      SELECT places INTO done FROM ${s}.bus_owner WHERE id = the_owner;
+      RETURN;
+    END IF;
     IF types IS NOT NULL THEN
       SELECT consumer INTO the_consumer FROM ${s}.bus_group WHERE id = the_group;
       WITH added AS (

@@ -1,3 +1,4 @@
+import { wasAppliedSql } from './ack-function.ts'
 import { byIndexOnly, lockOf } from './locks.ts'
 
 /** Columns of a delivery row, for functions that return it beside others. */
@@ -171,7 +172,9 @@ export const settleFunctions = (s: string): string => `
         SELECT lease.grp, one.chain FROM ${s}.bus_lease AS lease CROSS JOIN LATERAL unnest(lease.chains) AS one (chain)
         WHERE lease.owner = the_owner AND one.chain IS NOT NULL);
     END IF;
-    IF the_batch IS NOT NULL THEN
+    IF the_batch IS NOT NULL AND ${wasAppliedSql(s)} THEN
+      SELECT places INTO done FROM ${s}.bus_owner WHERE id = the_owner;
+    ELSIF the_batch IS NOT NULL THEN
       -- Whoever takes the owner away just now waits for our lock of the group.
       UPDATE ${s}.bus_owner SET batch = the_batch, places = done
       WHERE id = (SELECT id FROM ${s}.bus_owner WHERE id = the_owner FOR NO KEY UPDATE SKIP LOCKED);
