@@ -19,6 +19,19 @@ export const wasAppliedSql = (s: string): string =>
  * published before unless it is kept, and a group that leaves takes its deliveries along.
  */
 export const ackFunction = (s: string): string => `
+  -- Keeps the result of a batch. A sign of life that has the row just now is waited for; whoever takes the owner away has it too, and waits
+  -- for our lock of the group, so not for long.
+  CREATE OR REPLACE FUNCTION ${s}.bus_remember(the_owner bigint, the_batch bigint, the_places integer[]) RETURNS void
+  LANGUAGE plpgsql ${byIndexOnly} AS $f$
+  BEGIN
+    FOR tried IN 1..20 LOOP
+      UPDATE ${s}.bus_owner SET batch = the_batch, places = the_places
+      WHERE id = (SELECT id FROM ${s}.bus_owner WHERE id = the_owner FOR NO KEY UPDATE SKIP LOCKED);
+      EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM ${s}.bus_owner WHERE id = the_owner);
+      PERFORM pg_sleep(0.005);
+    END LOOP;
+  END $f$;
+
   CREATE OR REPLACE FUNCTION ${s}.bus_ack(
     the_owner bigint, the_shard integer, the_group integer, the_seqs bigint[], leases bigint[], the_batch bigint,
     OUT done integer[], OUT has_freed boolean, OUT has_promoted boolean
@@ -97,7 +110,5 @@ export const ackFunction = (s: string): string => `
           WHERE lease.owner = the_owner AND lease.grp = the_group AND one.chain IS NOT NULL);
       END IF;
     END IF;
-    -- Whoever takes the owner away just now waits for our lock of the group.
-    UPDATE ${s}.bus_owner SET batch = the_batch, places = done
-    WHERE id = (SELECT id FROM ${s}.bus_owner WHERE id = the_owner FOR NO KEY UPDATE SKIP LOCKED);
+    PERFORM ${s}.bus_remember(the_owner, the_batch, done);
   END $f$`

@@ -175,8 +175,6 @@ export const settleFunctions = (s: string): string => `
     IF the_batch IS NOT NULL AND ${wasAppliedSql(s)} THEN
       SELECT places INTO done FROM ${s}.bus_owner WHERE id = the_owner;
     ELSIF the_batch IS NOT NULL THEN
-      -- Whoever takes the owner away just now waits for our lock of the group.
-      UPDATE ${s}.bus_owner SET batch = the_batch, places = done
-      WHERE id = (SELECT id FROM ${s}.bus_owner WHERE id = the_owner FOR NO KEY UPDATE SKIP LOCKED);
+      PERFORM ${s}.bus_remember(the_owner, the_batch, done);
     END IF;
   END $f$`
