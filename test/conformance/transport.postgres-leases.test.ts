@@ -103,6 +103,26 @@ await withService('postgres', (server) => {
       await end()
     })
 
+    it('go back in order when the first of a key dies and a later one has become a row', async () => {
+      const { transport, end } = await scene()
+      await transport.publish([record('first', { key: 'k' }), record('second', { key: 'k' })])
+      const intake = await consume(transport, () => false)
+      await expect.poll(() => intake.ids, { timeout: 20_000 }).toEqual(['first'])
+      // Where priorities are about, arrivals are made rows one by one; the second is leased in bulk behind the first.
+      await transport.publish([
+        record('urgent', { key: 'other', priority: 3 }),
+        record('third', { key: 'k' }),
+      ])
+      await expect.poll(() => intake.ids, { timeout: 20_000 }).toContain('urgent')
+      const [first] = intake.open
+      if (first === undefined) throw new Error('nothing came')
+      await transport.settle([{ outcome: 'dead', delivery: first, failure: { reason: 'X' } }])
+      await expect.poll(() => intake.ids.length, { timeout: 20_000 }).toBeGreaterThan(2)
+
+      expect(intake.ids).toEqual(['first', 'urgent', 'second'])
+      await end()
+    })
+
     it('are of single rows where priorities are about, and come back to order', async () => {
       const { transport, end } = await scene()
       await transport.publish([

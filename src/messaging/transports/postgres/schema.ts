@@ -238,5 +238,6 @@ export const brokerMigrations: PostgresMigrations = {
       ]
         .map((part) => part(schema))
         .join(';'),
+    settleFunctions,
   ],
 }

@@ -135,6 +135,15 @@ export const settleFunctions = (s: string): string => `
       END IF;
     END IF;
 
+    IF in_bulk THEN
+      -- Before anything is buried: the next of a chain is looked for among rows, and one that came later may be a row already.
+      FOR one_group IN SELECT DISTINCT grp FROM unnest(grps, outcomes) AS one (grp, outcome) WHERE outcome = 'unlease' LOOP
+        PERFORM ${s}.bus_unlease(the_owner, one_group, array_agg(no), array_agg(seq), 0, 0)
+        FROM unnest(grps, leases, the_seqs, outcomes) AS one (grp, no, seq, outcome)
+        WHERE grp = one_group AND outcome = 'unlease';
+      END LOOP;
+    END IF;
+
     IF 'dead' = ANY (outcomes) THEN
       SELECT array_agg(line ORDER BY at), array_agg(at::integer ORDER BY at) INTO mine, places
       FROM (
@@ -152,11 +161,6 @@ export const settleFunctions = (s: string): string => `
       END IF;
     END IF;
     IF in_bulk THEN
-      FOR one_group IN SELECT DISTINCT grp FROM unnest(grps, outcomes) AS one (grp, outcome) WHERE outcome = 'unlease' LOOP
-        PERFORM ${s}.bus_unlease(the_owner, one_group, array_agg(no), array_agg(seq), 0, 0)
-        FROM unnest(grps, leases, the_seqs, outcomes) AS one (grp, no, seq, outcome)
-        WHERE grp = one_group AND outcome = 'unlease';
-      END LOOP;
       PERFORM ${s}.bus_trim(the_owner, array_agg(no), array_agg(seq))
       FROM unnest(leases, the_seqs, outcomes) AS one (no, seq, outcome) WHERE no IS NOT NULL AND outcome <> 'unlease';
     END IF;
