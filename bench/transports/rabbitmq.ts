@@ -79,7 +79,7 @@ export async function openBroker(load: Load): Promise<BrokerBench | { readonly r
     },
     notes: [
       `rabbitmq: quorum queues on one node, persistent, publisher confirms, prefetch ${prefetch}; the bare client and NestJS: one queue, an ack each`,
-      'rabbitmq: at each new write-ahead log, every 512 MB, the broker stands still for a second or more, for every client; a p99 far above its p50 is that',
+      'rabbitmq: at each new write-ahead log, every 512 MB, the broker can stand still for a second or more, for every client; a p99 far above its p50 may be that',
     ],
     async close() {
       const connection = await connect(peer.url)
