@@ -49,6 +49,14 @@ export const brokerCodes = {
       'The broker takes no messages: its disk or memory is full, or an alarm blocks publishers.',
     fix: 'Free space on the broker or raise its limit. Publishing is tried again by the caller; nothing that was acknowledged is lost.',
   },
+  BROKER_DEGRADED: {
+    exitCode: 6,
+    status: 503,
+    retryable: true,
+    meaning:
+      'Too few servers of the broker hold a copy that is up to date, so it takes no messages rather than keep them in one place only.',
+    fix: 'Start the servers that are missing. A topic that wants more copies than there are servers never takes a message: lower what it wants (on Kafka min.insync.replicas).',
+  },
   BROKER_READ_ONLY: {
     exitCode: 6,
     status: 503,

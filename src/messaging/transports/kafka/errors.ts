@@ -69,6 +69,12 @@ export function isPassing(error: unknown): boolean {
   return codes.has('PLT_KFK_NETWORK')
 }
 
+/** It is in the log of the leader and may stay there, though not enough others have it. */
+export function isPerhapsStored(error: unknown): boolean {
+  const { ids } = factsOf(error)
+  return ids.has('NOT_ENOUGH_REPLICAS_AFTER_APPEND') || ids.has('REQUEST_TIMED_OUT')
+}
+
 /** Trying again does not help: credentials, or TLS where there is none. */
 function isRefusal(error: unknown): boolean {
   const code = codeOf(factsOf(error))
@@ -88,6 +94,7 @@ function codeOf({ ids, codes, texts }: Facts): ErrorCode | undefined {
     return 'CHANNEL_NOT_FOUND'
   }
   if (has('KAFKA_STORAGE_ERROR', 'LOG_DIR_NOT_FOUND')) return 'BROKER_FULL'
+  if (has('NOT_ENOUGH_REPLICAS', 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')) return 'BROKER_DEGRADED'
   if (has('UNSUPPORTED_VERSION', 'UNSUPPORTED_FOR_MESSAGE_FORMAT')) return 'BROKER_TOO_OLD'
   if (codes.has('PLT_KFK_UNSUPPORTED_API')) return 'BROKER_TOO_OLD'
   if (codes.has('PLT_KFK_NETWORK') || [...ids].some((id) => passing.has(id))) {
@@ -101,6 +108,7 @@ const sentences: Partial<Record<ErrorCode, string>> = {
   BROKER_TLS_FAILED: 'could not be reached with this TLS setting',
   BROKER_UNREACHABLE: 'cannot be reached',
   BROKER_FULL: 'cannot write to its disk',
+  BROKER_DEGRADED: 'has too few copies in sync to take messages',
   BROKER_TOO_OLD: 'is older than Kafka 3.1',
   MESSAGE_TOO_LARGE: 'refused a message as too large',
   CHANNEL_NOT_FOUND: 'has no such topic',
@@ -113,6 +121,9 @@ const hints: Partial<Record<ErrorCode, string>> = {
     'Use kafka+ssl:// for a listener with TLS and kafka:// for one without; ?ca=FILE names the authority.',
   BROKER_UNREACHABLE:
     'Check host and port of the URL, that the brokers run, and whether the listener wants TLS: kafka+ssl://.',
+  BROKER_FULL:
+    'Make room in log.dirs, see that they can be written to, and start the broker again: it ends when it cannot write.',
+  BROKER_DEGRADED: 'Start the brokers that are missing, or lower min.insync.replicas of the topic.',
   CHANNEL_NOT_FOUND: 'Run treaty topology apply, or make the topic.',
 }
 

@@ -1,9 +1,10 @@
 import { delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
-import { brokerErrorIds, isPassing } from './errors.ts'
+import { brokerErrorIds, isPassing, isPerhapsStored } from './errors.ts'
 import { laneName, type Place } from './names.ts'
 import { encodeBatch, noSource, type PartitionBatch, produceApi } from './record-batch.ts'
 import { type BatchRecord, encodeTail, type RecordTail, TailWriter } from './record-tail.ts'
+import { readConfigs } from './topics.ts'
 import type { Server } from './url.ts'
 import { hasMoved, type Line, type Wire, withPartErrors } from './wire.ts'
 
@@ -197,6 +198,11 @@ class LogProducer implements Producer {
         isDoubtful ||= !neverSent(error)
       }
       if (batches.size === 0) return
+      isDoubtful ||= isPerhapsStored(failure)
+      if (attempt === 0 && (await this.#isHopeless(batches, failure))) {
+        this.#refuse(batches, failure, isDoubtful)
+        return
+      }
       const mayRepeat = isPassing(failure) || isLostIdentity(failure) || isMissing(failure)
       const bound = isMissing(failure) ? until - boundMs + 1500 : until
       if (this.#isClosed || !mayRepeat || clock.monotonic() >= bound) {
@@ -206,6 +212,24 @@ class LogProducer implements Producer {
       await delay(clock, Math.min(500, 25 * 2 ** Math.min(attempt, 5)))
       if (isLostIdentity(failure)) this.#forgetIdentity()
       await this.#wire.topics(topicsOf(batches.keys()), true).catch(() => undefined)
+    }
+  }
+
+  /** Topics that want more copies in sync than they have: no server that comes back helps. */
+  async #isHopeless(batches: Batches, failure: unknown): Promise<boolean> {
+    if (!brokerErrorIds(failure).has('NOT_ENOUGH_REPLICAS')) return false
+    const wire = this.#wire
+    const names = topicsOf(batches.keys())
+    const minInSync = 'min.insync.replicas'
+    try {
+      const configs = await readConfigs(wire, names, [minInSync])
+      const facts = await wire.topics(names, true)
+      return names.every((name) => {
+        const wanted = Number(configs.get(name)?.get(minInSync) ?? 1)
+        return wanted > (facts.get(name)?.copies ?? wanted)
+      })
+    } catch {
+      return false
     }
   }
 
@@ -295,7 +319,7 @@ class LogProducer implements Producer {
     const known = this.#wire.known(failure)
     for (const job of [...batches.values()].flat()) {
       if (isMissing(failure)) settle(job, noChannel(job.record.topic))
-      else if (isDoubtful && known.code === 'BROKER_UNREACHABLE') settle(job, unconfirmed(known))
+      else if (isDoubtful && isUnconfirmed(known)) settle(job, unconfirmed(known))
       else settle(job, known)
     }
   }
@@ -333,6 +357,8 @@ function settle({ call, at }: Job, result: AppendResult): void {
 }
 
 const duplicateSequence = 46
+const isUnconfirmed = ({ code }: TreatyError) =>
+  code === 'BROKER_UNREACHABLE' || code === 'BROKER_DEGRADED'
 const isTooLarge = (code: number) => code === 10 || code === 18
 
 /** Our view of the producer's state and the broker's differ: a new identity begins anew. */
@@ -387,9 +413,12 @@ function noChannel(topic: string): TreatyError {
 }
 
 function unconfirmed(cause: TreatyError): TreatyError {
-  return new TreatyError(
-    'PUBLISH_UNCONFIRMED',
-    'the connection to Kafka ended before the message was confirmed',
-    { hint: 'Publish again with the same id.', cause },
-  )
+  const what =
+    cause.code === 'BROKER_DEGRADED'
+      ? 'too few brokers of Kafka have the message for it to be confirmed'
+      : 'the connection to Kafka ended before the message was confirmed'
+  return new TreatyError('PUBLISH_UNCONFIRMED', what, {
+    hint: 'Publish again with the same id.',
+    cause,
+  })
 }

@@ -2,7 +2,7 @@ import { fetchApi } from './fetch.ts'
 import type { LogRecord } from './log-record.ts'
 import type { Place } from './names.ts'
 import type { Server } from './url.ts'
-import type { Line, Wire } from './wire.ts'
+import { hasMoved, type Line, type Wire } from './wire.ts'
 
 /** Where reading goes on in one partition. */
 export interface Reach extends Place {
@@ -27,6 +27,8 @@ const answerBytesMax = 16_777_216
 const readCommitted = 1
 export const offsetOutOfRange = 1
 const topicGone = 3
+/** Those after which reading goes on. */
+const tellingCodes: readonly number[] = [0, offsetOutOfRange, topicGone]
 
 /** Reads on from each place once, waiting up to `waitMs` for anything. Errors of a part are in its chunk. */
 export async function readLogs(
@@ -129,6 +131,8 @@ export async function offsetsOf(
   timestamp: bigint = endOfLog,
 ): Promise<ReadonlyMap<string, number>> {
   if (places.length === 0) return new Map()
+  // A server that leads a partition since a moment ago may not know of it yet; a topic that is gone has no leader.
+  const options = { alsoPassing: hasMoved }
   return wire.persist(async (isAgain) => {
     if (isAgain) await wire.topics([...new Set(places.map(({ topic }) => topic))], true)
     const found = new Map<string, number>()
@@ -150,7 +154,7 @@ export async function offsetsOf(
       }
     }
     return found
-  })
+  }, options)
 }
 
 /**
@@ -193,5 +197,9 @@ async function readAgain(
   { open, isAgain }: { open: readonly Reach[]; isAgain: boolean },
 ): Promise<LogChunk[]> {
   if (isAgain) await wire.topics([...new Set(open.map(({ topic }) => topic))], true)
-  return readLogs(wire, line, { reaches: open, waitMs: 100 })
+  const chunks = await readLogs(wire, line, { reaches: open, waitMs: 100 })
+  const failed = chunks.find(({ errorCode }) => !tellingCodes.includes(errorCode))
+  // Its leader has moved, perhaps: asking the same server again at once would go on for long.
+  if (failed !== undefined) throw new wire.driver.ProtocolError(failed.errorCode)
+  return chunks
 }

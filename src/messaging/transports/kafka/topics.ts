@@ -1,6 +1,7 @@
 import { delay } from '../../../core/clock.ts'
 import { TreatyError } from '../../../core/errors.ts'
 import { brokerErrorIds } from './errors.ts'
+import { offsetsOf } from './reader.ts'
 import { type Wire, withPartErrors } from './wire.ts'
 
 /** What a topic should be. */
@@ -56,6 +57,14 @@ export async function createTopics(wire: Wire, wishes: readonly TopicWish[]): Pr
     }
     if (!names.every(isReady)) throw new wire.driver.ProtocolError('LEADER_NOT_AVAILABLE')
   })
+  // Whoever told us of the leaders may have heard of them before they did.
+  const found = await wire.topics(wishes.map(({ name }) => name))
+  await offsetsOf(
+    wire,
+    [...found.values()].flatMap(({ name: topic, leaders }) =>
+      leaders.map((_, partition) => ({ topic, partition })),
+    ),
+  )
 }
 
 /** Settings of topics by their names. */

@@ -24,6 +24,7 @@ const lanesDefault = 12
 /** Room for headers beside a body of the largest size. */
 const headerBytesMax = 131_072
 const forever = '-1'
+const minInSync = 'min.insync.replicas'
 
 /** What one call of `ensure` works with. */
 interface Ensuring extends TopologyOptions {
@@ -255,15 +256,26 @@ function comparePartitions(
 
 /** Settings of the topic itself that would break a promise: somebody may have changed them past us. */
 async function compareSettings(
-  { wire, report }: Ensuring,
+  { wire, report, isCreate }: Ensuring,
   channel: ChannelTopology,
   topic: string,
 ): Promise<void> {
-  const keys = ['retention.ms', 'cleanup.policy', 'retention.bytes']
+  const keys = ['retention.ms', 'cleanup.policy', 'retention.bytes', minInSync]
   const configs = (await readConfigs(wire, [topic], keys)).get(topic)
   if (configs === undefined) return
   const add = (message: string, hint: string) =>
     note(report, { code: 'TOPOLOGY_DRIFT', severity: 'error', message, hint })
+  const copies = (await wire.topics([topic])).get(topic)?.copies ?? 1
+  const wantedCopies = Number(configs.get(minInSync) ?? 1)
+  if (wantedCopies > copies) {
+    // Brokers before 3.5 take no messages then; later ones go by the copies that there are (KIP-966).
+    note(report, {
+      code: 'TOPOLOGY_DRIFT',
+      severity: severityOf(true, isCreate),
+      message: `the topic '${topic}' has ${copies} replicas, and its ${minInSync} is ${wantedCopies}: fewer copies than it wants, or no messages at all`,
+      hint: `Give the topic more replicas, or lower its ${minInSync}.`,
+    })
+  }
   const policy = configs.get('cleanup.policy') ?? 'delete'
   if (policy.includes('compact')) {
     add(

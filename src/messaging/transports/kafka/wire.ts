@@ -21,6 +21,8 @@ export interface TopicFacts {
   readonly name: string
   /** Server that leads each partition; undefined: none does now. */
   readonly leaders: readonly (Server | undefined)[]
+  /** Copies that the partition with the fewest has, in sync or not. */
+  readonly copies: number
 }
 
 /** The connections to one cluster, and what is where in it. */
@@ -55,6 +57,8 @@ export interface PersistOptions {
   /** Default 10 000. */
   readonly boundMs?: number
   readonly signal?: AbortSignal
+  /** What passes here although it does not everywhere. */
+  readonly alsoPassing?: (error: unknown) => boolean
 }
 
 const connectMs = 4000
@@ -228,7 +232,8 @@ class ClusterWire implements Wire {
       for (const part of topic.partitions) {
         leaders[part.partitionIndex] = this.#servers.get(part.leaderId)
       }
-      this.#topics.set(name, { name, leaders: Array.from(leaders), at })
+      const copies = Math.min(...topic.partitions.map(({ replicaNodes }) => replicaNodes.length))
+      this.#topics.set(name, { name, leaders: Array.from(leaders), copies, at })
     }
   }
 
@@ -257,7 +262,7 @@ class ClusterWire implements Wire {
 
   async persist<T>(
     work: (isAgain: boolean) => Promise<T>,
-    { boundMs = persistMs, signal }: PersistOptions = {},
+    { boundMs = persistMs, signal, alsoPassing }: PersistOptions = {},
   ): Promise<T> {
     const until = this.clock.monotonic() + boundMs
     for (let attempt = 0; ; attempt += 1) {
@@ -265,7 +270,8 @@ class ClusterWire implements Wire {
         return await work(attempt > 0)
       } catch (error) {
         const isOver = this.isClosed || this.clock.monotonic() >= until || signal?.aborted === true
-        if (isOver || !isPassing(error)) throw this.known(error)
+        const mayPass = isPassing(error) || alsoPassing?.(error) === true
+        if (isOver || !mayPass) throw this.known(error)
         await delay(this.clock, Math.min(1000, 50 * 2 ** Math.min(attempt, 5)))
       }
     }
