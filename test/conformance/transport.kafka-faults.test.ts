@@ -259,6 +259,20 @@ await withService('kafka', (server) => {
       expect(await codeOf(connected(url))).toBe('BROKER_TLS_FAILED')
     })
 
+    it('is reached at an address, which is no name to TLS, without a warning of Node', async () => {
+      const warnings: string[] = []
+      const listen = ({ message }: Error) => void warnings.push(message)
+      process.on('warning', listen)
+      const url = `kafka+ssl://127.0.0.1:${ports.tls}?ca=${join(folder, 'cert.pem')}`
+      const transport = await connected(url)
+      await transport.close({ drainMs: 0 })
+      // Node tells of warnings in a later turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', listen)
+
+      expect(warnings.filter((each) => /servername|ServerName/i.test(each))).toEqual([])
+    })
+
     it('answers a mismatch of TLS by its name, whichever side speaks it', async () => {
       expect(await codeOf(connected(`kafka+ssl://127.0.0.1:${ports.plain}`))).toBe(
         'BROKER_TLS_FAILED',
