@@ -77,7 +77,7 @@ describe('records of a log', () => {
           given.map(({ headers }) => [...headers].sort()),
         )
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 
@@ -148,7 +148,7 @@ describe('a message in a record', () => {
           expect(record.texts()).toEqual(Object.fromEntries(headersOf(keyless)))
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 30 },
     )
   })
 
