@@ -4,17 +4,16 @@ import { errorMessage, isTreatyError, TreatyError } from '../core/errors.ts'
 import { createIdSource, createTimestampSource } from '../core/ids.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
-import type { BrokerWatch } from './broker-watch.ts'
 import type { Catalogue } from './catalogue.ts'
-import { Commands } from './commands.ts'
-import { Consuming } from './consuming.ts'
+import { Commands } from './commands/commands.ts'
+import { Consuming } from './consume/consuming.ts'
+import { tracked } from './consume/subscriptions.ts'
 import type { InboxDatabase } from './inbox/inbox.ts'
 import type { BusOutbox, OutboxDesk } from './outbox/index.ts'
-import { createOutgoingFactory } from './outgoing.ts'
-import { needed, Publishing } from './publishing.ts'
-import type { Sender } from './sender.ts'
-import { createSender } from './sender.ts'
-import { tracked } from './subscriptions.ts'
+import { createOutgoingFactory } from './publish/outgoing.ts'
+import { needed, Publishing } from './publish/publishing.ts'
+import type { Sender } from './publish/sender.ts'
+import { createSender } from './publish/sender.ts'
 import type { OutgoingRecord, Transport } from './transport.ts'
 import type {
   BatchOptions,
@@ -25,6 +24,7 @@ import type {
   PublishOptions,
   Subscription,
 } from './types.ts'
+import type { BrokerWatch } from './watch/broker-watch.ts'
 
 export interface BusCoreOptions {
   readonly catalogue: Catalogue

@@ -1,13 +1,14 @@
-export { brokerFacts } from './ask-broker.ts'
-export type { BrokerFacts } from './broker-facts.ts'
-export { clockSkewMsMax, clockSkewProblem } from './broker-facts.ts'
 export { busOver } from './bus.ts'
+export type { CommandFailure } from './commands/request-reply.ts'
+export { commandFailure } from './commands/request-reply.ts'
 export type { SchemaRegistryOptions } from './confluent/schema-ids.ts'
 export type { ConfluentWireOptions } from './confluent/transport.ts'
 export { withConfluentWire } from './confluent/transport.ts'
+export type { OrderOptions } from './consume/out-of-order.ts'
+export { inSequence, latestOnly } from './consume/out-of-order.ts'
+export { retryDelayMs } from './consume/retry-policy.ts'
 export { fitsPattern, isPattern } from './event-pattern.ts'
 export type { InboxOptions } from './inbox/inbox.ts'
-export { summarize } from './ledger.ts'
 export { openBus } from './open-bus.ts'
 export type { OpenTransportOptions } from './open-transport.ts'
 export {
@@ -16,8 +17,6 @@ export {
   storeUrlFor,
   transportUrlDefault,
 } from './open-transport.ts'
-export type { OrderOptions } from './out-of-order.ts'
-export { inSequence, latestOnly } from './out-of-order.ts'
 export type {
   Outbox,
   OutboxDatabase,
@@ -33,12 +32,9 @@ export type {
 } from './outbox/index.ts'
 export { migrateOutbox, openOutbox, startRelay } from './outbox/index.ts'
 export type { PostgresHandle, SqliteHandle } from './outbox/outbox.ts'
-export type { CommandFailure } from './request-reply.ts'
-export { commandFailure } from './request-reply.ts'
-export { retryDelayMs } from './retry-policy.ts'
-export { commandGroupName, groupName, topologyOf } from './topology.ts'
-export type { AppliedPlan, SurplusGroup, TopologyPlan } from './topology-plan.ts'
-export { applyTopology, keepsPromises, planTopology } from './topology-plan.ts'
+export { commandGroupName, groupName, topologyOf } from './topology/topology.ts'
+export type { AppliedPlan, SurplusGroup, TopologyPlan } from './topology/topology-plan.ts'
+export { applyTopology, keepsPromises, planTopology } from './topology/topology-plan.ts'
 export type {
   BrokerInventory,
   BrowseQuery,
@@ -99,3 +95,7 @@ export type {
   Trace,
   TraceEntry,
 } from './types.ts'
+export { brokerFacts } from './watch/ask-broker.ts'
+export type { BrokerFacts } from './watch/broker-facts.ts'
+export { clockSkewMsMax, clockSkewProblem } from './watch/broker-facts.ts'
+export { summarize } from './watch/ledger.ts'

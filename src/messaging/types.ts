@@ -4,7 +4,6 @@ import type { TreatyError } from '../core/errors.ts'
 import type { Finding } from '../core/finding.ts'
 import type { Random } from '../core/random.ts'
 import type { Store } from '../store/index.ts'
-import type { BrokerFacts } from './broker-facts.ts'
 import type { ConfluentWireOptions } from './confluent/transport.ts'
 import type { PatternOf } from './event-pattern.ts'
 import type { InboxOptions } from './inbox/inbox.ts'
@@ -16,7 +15,7 @@ import type {
   SqliteHandle,
   SyncOutbox,
 } from './outbox/outbox.ts'
-import type { Published, PublishOptions } from './publish-options.ts'
+import type { Published, PublishOptions } from './publish/publish-options.ts'
 import type {
   CountRow,
   DeadFilter,
@@ -27,6 +26,7 @@ import type {
   TransactionHandle,
   Transport,
 } from './transport.ts'
+import type { BrokerFacts } from './watch/broker-facts.ts'
 
 export interface BusOptions {
   /** A file, a folder (read recursively), or contracts from `defineContract` or `loadContracts`. */
@@ -62,7 +62,7 @@ export interface BusOptions {
   readonly messageBytesMax?: number
 }
 
-export type { Published, PublishOptions } from './publish-options.ts'
+export type { Published, PublishOptions } from './publish/publish-options.ts'
 
 /** What a handler may return instead of throwing; nothing means `ack`. */
 export type Outcome =

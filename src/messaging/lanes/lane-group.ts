@@ -1,4 +1,4 @@
-import { effectsUnsupported } from '../handler-context.ts'
+import { effectsUnsupported } from '../consume/handler-context.ts'
 import type {
   Delivery,
   DeliverySink,

@@ -1,5 +1,5 @@
 import type { ContractTypes } from '../../contracts/index.ts'
-import type { PublishOptions } from '../publish-options.ts'
+import type { PublishOptions } from '../publish/publish-options.ts'
 import type { OutgoingRecord, Page } from '../transport.ts'
 
 /**

@@ -2,7 +2,7 @@ import { type Clock, delay } from '../../core/clock.ts'
 import { errorMessage, isTreatyError, TreatyError } from '../../core/errors.ts'
 import type { Random } from '../../core/random.ts'
 import { redactUrl } from '../../core/secret.ts'
-import { retryDelayMs } from '../retry-policy.ts'
+import { retryDelayMs } from '../consume/retry-policy.ts'
 import type { PublishResult, Transport } from '../transport.ts'
 import type {
   OutboxDatabase,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Contract } from '../../contracts/index.ts'
-import { dedupWindowMsDefault } from '../topology.ts'
+import { dedupWindowMsDefault } from '../topology/topology.ts'
 import type { OutgoingRecord } from '../transport.ts'
 
 /** Parts of an outbox that are sent independently of each other. Fixed: rows carry the number. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../core/clock.ts'
-import type { BrokerFacts } from '../../broker-facts.ts'
+import type { BrokerFacts } from '../../watch/broker-facts.ts'
 import { loadKafkaDriver } from './kafka-driver.ts'
 import { parseKafkaUrl } from './url.ts'
 import { createWire } from './wire.ts'

@@ -1,6 +1,6 @@
 import { TreatyError } from '../../../core/errors.ts'
-import { isAsked } from '../../browse-scope.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
+import { isAsked } from '../../watch/browse-scope.ts'
 import type { DeadIndex } from './dead-index.ts'
 import { endedIn, type LaneState } from './lane-state.ts'
 import type { LogRecord } from './log-record.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../core/clock.ts'
-import { type BrokerFacts, compareClocks } from '../../broker-facts.ts'
+import { type BrokerFacts, compareClocks } from '../../watch/broker-facts.ts'
 import { readNatsUrl } from './url.ts'
 import { openWire } from './wire.ts'
 

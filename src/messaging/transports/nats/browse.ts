@@ -1,6 +1,6 @@
 import { TreatyError } from '../../../core/errors.ts'
-import { isAsked } from '../../browse-scope.ts'
 import type { BrowseQuery, IncomingRecord, Page, StoredMessage } from '../../transport.ts'
+import { isAsked } from '../../watch/browse-scope.ts'
 import type { ChannelDocument, GroupDocument } from './definitions.ts'
 import { fromDocument, type LaneDocument, type LaneState } from './lane-state.ts'
 import { channelSubject, placeOf } from './names.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../core/clock.ts'
 import { loadPostgresDriver, mapPostgresError, readPostgresUrl } from '../../../store/index.ts'
-import { type BrokerFacts, compareClocks } from '../../broker-facts.ts'
+import { type BrokerFacts, compareClocks } from '../../watch/broker-facts.ts'
 
 const connectMs = 5000
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../core/clock.ts'
 import { systemRandom } from '../../../core/random.ts'
-import type { BrokerFacts } from '../../broker-facts.ts'
+import type { BrokerFacts } from '../../watch/broker-facts.ts'
 import { loadRabbitmqDriver } from './driver.ts'
 import { createLink } from './link.ts'
 import { readRabbitmqUrl } from './url.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../core/clock.ts'
 import { systemRandom } from '../../../core/random.ts'
-import { type BrokerFacts, compareClocks } from '../../broker-facts.ts'
+import { type BrokerFacts, compareClocks } from '../../watch/broker-facts.ts'
 import { loadRedisDriver } from './driver.ts'
 import { createLink } from './link.ts'
 import { checkServer } from './server-check.ts'

@@ -1,6 +1,6 @@
-import { isAsked } from '../../browse-scope.ts'
 import type { EntryState } from '../../lanes/driver.ts'
 import type { BrowseQuery, Page, StoredMessage } from '../../transport.ts'
+import { isAsked } from '../../watch/browse-scope.ts'
 import type { GroupText } from './groups.ts'
 import { letterIdOf, summaryOf } from './letters.ts'
 import { positionOf, type ReadEntry, readEntry } from './records.ts'
