@@ -31,7 +31,7 @@ export interface Child {
   readonly gone: Promise<void>
 }
 
-const childBoundMs = 20_000
+const childBoundMs = 40_000
 
 function forkProgram(): ChildProcess {
   // The same program runs from the sources (Node strips the types) and from the built package.

@@ -27,7 +27,7 @@ async function starvesNobody(stage: Stage): Promise<void> {
   await scene.publish(scene.records(600, () => ({ priority: 3 })))
 
   const intake = await consume(scene.transport, scene.group, { credit: 2 })
-  await intake.untilAcknowledged(610)
+  await intake.untilAcknowledged(610, 20_000)
 
   const firstLow = intake.deliveries.findIndex((each) => !isUrgent(each))
   const lastLow = intake.deliveries.findLastIndex((each) => !isUrgent(each))
