@@ -123,6 +123,41 @@ await withService('postgres', (server) => {
       await end()
     })
 
+    it('let nobody overtake a message that is leased still to one who had the first of its key before', async () => {
+      const { transport, url, schema, end } = await scene()
+      const leased = ['first', 'second'].map((id) => record(id, { key: 'k' }))
+      await transport.publish(leased)
+      const holder = await consume(transport, () => false)
+      await expect.poll(() => holder.ids, { timeout: 20_000 }).toEqual(['first'])
+      // Arrivals are made rows, one by one, while priorities are about.
+      await transport.publish([record('urgent', { priority: 3 }), record('third', { key: 'k' })])
+      await expect.poll(() => holder.ids, { timeout: 20_000 }).toContain('urgent')
+      // As if the second had been leased just while the first was given up, and its holder had died before giving it back.
+      await onPostgres(url.split('?')[0] ?? '', async (client) => {
+        const { rows } = await client.query(
+          `SELECT done FROM ${schema}.bus_lease AS lease CROSS JOIN LATERAL ${schema}.bus_settle(
+             lease.owner, 0, ARRAY[lease.grp], lease.seqs[1:1], ARRAY[1], ARRAY[lease.no], ARRAY['retry'], ARRAY[0::bigint],
+             ARRAY[NULL], ARRAY[NULL], ARRAY[NULL], NULL, ARRAY[0::bigint], NULL)
+           WHERE lease.chains[1] IS NOT NULL`,
+        )
+        expect(rows).toEqual([{ done: [1] }])
+      })
+      const other = createPostgresTransport({ url })
+      await other.connect()
+      const intake = await consume(other, () => true)
+      await expect.poll(() => intake.ids, { timeout: 20_000 }).toContain('first')
+      const handled = async () =>
+        (await other.stats()).counts.find(({ consumer }) => consumer === 'billing')?.handled
+      await expect.poll(handled).toBe(1)
+      expect(intake.ids).toEqual(['first'])
+
+      await transport.close({ drainMs: 0 })
+      await expect.poll(() => intake.ids.length, { timeout: 20_000 }).toBe(4)
+      expect(intake.ids.filter((id) => id !== 'urgent')).toEqual(['first', 'second', 'third'])
+      await other.close({ drainMs: 0 })
+      await end()
+    })
+
     it('are of single rows where priorities are about, and come back to order', async () => {
       const { transport, end } = await scene()
       await transport.publish([

@@ -6,10 +6,16 @@ import { columns } from './settle-functions.ts'
  * the lock of the group.
  */
 export const endFunctions = (s: string): string => `
-  -- Chains that have lost their holder: the first row of each is next, unless it is dead and waits for a person.
+  -- Chains that have lost their holder: the first row of each is next, unless it is dead and waits for a person. Or unless an earlier message
+  -- of it is leased in bulk to anybody: to one who has died since, or to one who is about to give it back. Its end lets the chain go on.
   CREATE OR REPLACE FUNCTION ${s}.bus_promote(grps integer[], chains text[]) RETURNS void
   LANGUAGE plpgsql ${byIndexOnly} AS $f$
   BEGIN
+    WITH named AS MATERIALIZED (
+      SELECT lease.grp, one.chain, one.seq FROM ${s}.bus_lease AS lease
+      CROSS JOIN LATERAL unnest(lease.seqs, lease.chains) AS one (seq, chain)
+      WHERE lease.grp = ANY (grps) AND one.chain = ANY (bus_promote.chains)
+    )
     UPDATE ${s}.bus_delivery AS line SET state = 0
     FROM (
       SELECT head.seq, lost.grp
@@ -20,7 +26,10 @@ export const endFunctions = (s: string): string => `
           AND link.state NOT IN (5, 6, 7)
         ORDER BY seq LIMIT 1
       ) AS head
-      WHERE head.state = 2
+      WHERE head.state = 2 AND NOT EXISTS (
+        SELECT FROM named
+        CROSS JOIN LATERAL (SELECT state FROM ${s}.bus_delivery WHERE seq = named.seq AND grp = named.grp LIMIT 1) AS leased
+        WHERE named.grp = lost.grp AND named.chain = lost.chain AND named.seq < head.seq AND leased.state = 6)
     ) AS next
     WHERE line.seq = next.seq AND line.grp = next.grp;
   END $f$;

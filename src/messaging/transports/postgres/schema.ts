@@ -239,5 +239,6 @@ export const brokerMigrations: PostgresMigrations = {
         .map((part) => part(schema))
         .join(';'),
     settleFunctions,
+    endFunctions,
   ],
 }
