@@ -177,6 +177,7 @@ async function openBroker(life: Life): Promise<Opened> {
     await migratePostgres(access, [brokerMigrations])
     listener = await openListener({
       connection: access.place.connection,
+      name: access.place.name,
       channel: waking.channel,
       clock,
       onMessage: waking.hear,

@@ -1,5 +1,5 @@
 import type { Clock, TimerHandle } from '../../../core/clock.ts'
-import { loadPostgresDriver } from '../../../store/index.ts'
+import { loadPostgresDriver, mapPostgresError } from '../../../store/index.ts'
 
 /** Hears what other processes say, on a connection of its own, made anew when it is lost. */
 export interface Listener {
@@ -10,6 +10,8 @@ export interface Listener {
 
 interface ListenerOptions {
   readonly connection: string
+  /** The server as errors name it: without user and password. */
+  readonly name: string
   readonly channel: string
   readonly clock: Clock
   /** Told each message; undefined: some may have been missed. */
@@ -19,7 +21,7 @@ interface ListenerOptions {
 const pauseMs = 250
 const connectMs = 5000
 
-/** Resolves once it listens; rejects when the first connection cannot be made. */
+/** Resolves once it listens. @throws STORE_UNAVAILABLE and its kin when the first connection cannot be made */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const { clock, onMessage } = options
   const { Client } = await loadPostgresDriver()
@@ -69,7 +71,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     }
   }
 
-  await connect()
+  await connect().catch((error: unknown) => {
+    throw mapPostgresError(error, options.name)
+  })
   return {
     async also(sql) {
       more = sql
