@@ -15,8 +15,11 @@ const sending = (id: string, sequence: number, more: Partial<Sent> = {}): Sent =
   ...more,
 })
 const taken = (id: string): Entry => ({ kind: 'taken', id })
-const handled = (id: string, ...consumers: string[]): Entry[] =>
-  consumers.map((consumer) => ({ kind: 'handled', id, consumer }))
+let now = 0
+const handled = (id: string, ...consumers: string[]): Entry[] => {
+  now += 1
+  return consumers.map((consumer) => ({ kind: 'handled', id, consumer, begun: now }))
+}
 const both = ['plain', 'strict']
 
 const balance = (entries: readonly Entry[], letters: readonly LeftLetter[] = []) =>
@@ -55,6 +58,12 @@ describe('the books of a soak', () => {
     const entries = [sending('a', 0), taken('a'), sending('b', 1), taken('b')]
     const ended = [...handled('a', ...both), ...handled('b', ...both), ...handled('a', ...both)]
     expect(balance([...entries, ...ended]).overtaken).toEqual([])
+  })
+
+  it('call it no overtaking when a frozen handler that began in its turn ends after others', () => {
+    const entries = [sending('a', 0, { ttlMs: 50 }), taken('a'), sending('b', 1), taken('b')]
+    const frozen = handled('a', ...both)
+    expect(balance([...entries, ...handled('b', ...both), ...frozen]).overtaken).toEqual([])
   })
 
   it('keep the place of a replayed message only where its death blocked the key', () => {

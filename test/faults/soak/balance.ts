@@ -26,7 +26,7 @@ export interface Balance {
   readonly lost: readonly string[]
   /** Handled once more than once. */
   readonly repeated: number
-  /** First handled before an earlier message of their key. */
+  /** Begun after a later message of their key. */
   readonly overtaken: readonly string[]
   /** Reasons of dead letters of messages that nobody sent to die. */
   readonly surprises: Readonly<Record<string, number>>
@@ -41,8 +41,8 @@ interface Books {
   readonly sent: Map<string, Sent>
   readonly taken: Set<string>
   readonly unknown: Set<string>
-  /** By `consumer id`: how often, in the order of the first time. */
-  readonly handled: Map<string, number>
+  /** By `consumer id`: how often, and when the first of them began. */
+  readonly handled: Map<string, { times: number; begun: number }>
   readonly dropped: Set<string>
   readonly replayed: Set<string>
   readonly discarded: Set<string>
@@ -66,8 +66,10 @@ function readBooks(entries: readonly Entry[]): Books {
     else if (entry.kind === 'unknown') books.unknown.add(entry.id)
     else if ('consumer' in entry) {
       const name = nameOf(entry.consumer, entry.id)
-      if (entry.kind === 'handled') books.handled.set(name, (books.handled.get(name) ?? 0) + 1)
-      else if (entry.kind === 'dropping') books.dropped.add(name)
+      if (entry.kind === 'handled') {
+        const { times, begun } = books.handled.get(name) ?? { times: 0, begun: entry.begun }
+        books.handled.set(name, { times: times + 1, begun: Math.min(begun, entry.begun) })
+      } else if (entry.kind === 'dropping') books.dropped.add(name)
       else if (entry.kind === 'replaying') books.replayed.add(name)
       else books.discarded.add(name)
     }
@@ -110,7 +112,7 @@ export function balanceOf(entries: readonly Entry[], letters: readonly LeftLette
       else ends[end] += 1
     }
   }
-  const total = [...books.handled.values()].reduce((sum, times) => sum + times, 0)
+  const total = [...books.handled.values()].reduce((sum, { times }) => sum + times, 0)
   return {
     acknowledged: books.taken.size,
     unknown,
@@ -134,11 +136,15 @@ function isExpected(sent: Sent | undefined, reason: string): boolean {
   return sent?.fate === 'fail' || sent?.fate === 'die'
 }
 
-/** A message that was replayed without blocking its key has left its place. */
+/**
+ * By their beginnings: the handler of a process that was frozen ends when it thaws, long after its messages have expired, or were given to
+ * others. A message that was replayed without blocking its key has left its place.
+ */
 function overtakenOf(books: Books): string[] {
   const last = new Map<string, number>()
   const overtaken: string[] = []
-  for (const name of books.handled.keys()) {
+  const inOrder = [...books.handled].toSorted(([, one], [, other]) => one.begun - other.begun)
+  for (const [name] of inOrder) {
     const [consumer, id] = name.split(' ') as [string, string]
     const sent = books.sent.get(id)
     if (!sent || !books.taken.has(id) || !orderedConsumers.includes(consumer)) continue

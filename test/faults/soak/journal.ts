@@ -19,8 +19,13 @@ export type Entry =
   | { readonly kind: 'taken'; readonly id: string }
   /** Publishing failed: whether the broker has it is unknown. */
   | { readonly kind: 'unknown'; readonly id: string; readonly code: string }
-  /** A handler has done its work. */
-  | { readonly kind: 'handled'; readonly id: string; readonly consumer: string }
+  /** A handler has done its work, which it began at this epoch in ms. */
+  | {
+      readonly kind: 'handled'
+      readonly id: string
+      readonly consumer: string
+      readonly begun: number
+    }
   /** A handler is about to say that the message has no use any more. */
   | { readonly kind: 'dropping'; readonly id: string; readonly consumer: string }
   /** A dead letter is about to be handed out again, or to be thrown away. */

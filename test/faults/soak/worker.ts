@@ -15,6 +15,7 @@ export async function work({ bus, order, journal, random, ended, ready }: RoleCo
   const handler: Handler<Data, SoakTypes> = async (message, context) => {
     const { id, data } = message
     const { consumer, attempt } = context
+    const begun = Date.now()
     await sleep(data.fate === 'slow' ? 300 + random() * 1200 : random() * 10)
     const isFaulty = data.fate === 'fail' || data.fate === 'die'
     if (isFaulty && !isMended(consumer, id)) {
@@ -29,7 +30,7 @@ export async function work({ bus, order, journal, random, ended, ready }: RoleCo
       journal.write({ kind: 'dropping', id, consumer })
       return context.drop()
     }
-    journal.write({ kind: 'handled', id, consumer })
+    journal.write({ kind: 'handled', id, consumer, begun })
   }
 
   const options = { concurrency: 8, replica: order.name }
